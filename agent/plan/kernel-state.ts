@@ -1,0 +1,100 @@
+/**
+ * The kernel as the agent wants it, as plain data in the kernel's own terms. Planners
+ * produce a KernelState from leases; the reconciler makes the kernel equal to it.
+ *
+ * Every object has a key: two objects with one key are two versions of one kernel object.
+ */
+import { type Cidr, formatCidr } from "../../common/net/cidr.ts";
+import { type Family, formatIp, type Ip } from "../../common/net/ip.ts";
+import type { Mac } from "../../common/net/mac.ts";
+
+/** A device of ours, by name; it is created, adopted or made anew as a whole. */
+export type LinkSpec = VxlanLink;
+
+export interface VxlanLink {
+  readonly kind: "vxlan";
+  /** "flannel.<VNI>" or "flannel-v6.<VNI>". */
+  readonly name: string;
+  readonly mtuBytes: number;
+  readonly mac: Mac;
+  readonly vni: number;
+  /** Lower device by name. */
+  readonly lower: string;
+  readonly local: Ip;
+  /** UDP port; 0: the kernel's default (8472), and the attribute is left out. */
+  readonly port: number;
+  readonly learning: boolean;
+  readonly gbp: boolean;
+}
+
+export interface AddressSpec {
+  readonly device: string;
+  readonly ip: Ip;
+  readonly prefix: number;
+}
+
+/** Permanent neighbour (ARP or NDP) on one of our devices. */
+export interface NeighbourSpec {
+  readonly device: string;
+  readonly ip: Ip;
+  readonly mac: Mac;
+}
+
+/** Permanent VXLAN forwarding entry: inner MAC to outer address ("self"). */
+export interface FdbSpec {
+  readonly device: string;
+  readonly mac: Mac;
+  readonly remote: Ip;
+}
+
+export interface RouteSpec {
+  readonly destination: Cidr;
+  /** undefined: a link route. */
+  readonly gateway: Ip | undefined;
+  /** Device by name; undefined: the kernel finds it (DirectRouting, contract 3.1). */
+  readonly device: string | undefined;
+  readonly onlink: boolean;
+  /** rtm_scope: "global" unless noted in contract 3. */
+  readonly scope: "global" | "link";
+  /** Blackhole routes have neither gateway nor device. */
+  readonly type: "unicast" | "blackhole";
+  /** rtm_protocol; see agent/reconcile/ownership.ts for which is whose. */
+  readonly protocol: number;
+}
+
+export interface KernelState {
+  readonly links: readonly LinkSpec[];
+  readonly addresses: readonly AddressSpec[];
+  readonly neighbours: readonly NeighbourSpec[];
+  readonly fdb: readonly FdbSpec[];
+  readonly routes: readonly RouteSpec[];
+}
+
+export const EMPTY_KERNEL_STATE: KernelState = {
+  links: [],
+  addresses: [],
+  neighbours: [],
+  fdb: [],
+  routes: [],
+};
+
+export function addressKey(address: AddressSpec): string {
+  return `${address.device} ${formatIp(address.ip)}/${address.prefix}`;
+}
+
+export function neighbourKey(neighbour: Pick<NeighbourSpec, "device" | "ip">): string {
+  return `${neighbour.device} ${formatIp(neighbour.ip)}`;
+}
+
+export function fdbKey(entry: Pick<FdbSpec, "device" | "mac">): string {
+  return `${entry.device} ${entry.mac}`;
+}
+
+/** One route per destination: main table, no metric (IPv6: the kernel's default 1024). */
+export function routeKey(route: Pick<RouteSpec, "destination">): string {
+  return formatCidr(route.destination);
+}
+
+export function familyOf(object: { readonly ip: Ip }): Family {
+  return object.ip.family;
+}

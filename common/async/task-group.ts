@@ -1,0 +1,48 @@
+/**
+ * Loops that live and die together: the first failure aborts the siblings, `join`
+ * returns when all have ended and rethrows that first failure. Nothing runs outside a group.
+ */
+export class TaskGroup {
+  readonly #controller = new AbortController();
+  readonly #tasks = new Set<Promise<void>>();
+  readonly #detach: () => void;
+  #failure: { error: unknown } | undefined;
+
+  constructor(parent?: AbortSignal) {
+    const onAbort = (): void => this.#controller.abort(parent?.reason);
+    parent?.addEventListener("abort", onAbort, { once: true });
+    this.#detach = () => parent?.removeEventListener("abort", onAbort);
+    if (parent?.aborted) onAbort();
+  }
+
+  /** Aborted when the parent is, when a task fails, or by `abort`. */
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  spawn(task: (signal: AbortSignal) => Promise<void>): void {
+    const running = this.#run(task).finally(() => this.#tasks.delete(running));
+    this.#tasks.add(running);
+  }
+
+  abort(reason?: unknown): void {
+    this.#controller.abort(reason);
+  }
+
+  /** Waits for every task, also those spawned meanwhile; an abort is not a failure. */
+  async join(): Promise<void> {
+    while (this.#tasks.size > 0) await Promise.all(this.#tasks);
+    this.#detach();
+    if (this.#failure !== undefined) throw this.#failure.error;
+  }
+
+  async #run(task: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    try {
+      await task(this.signal);
+    } catch (error) {
+      if (this.signal.aborted) return;
+      this.#failure ??= { error };
+      this.#controller.abort(error);
+    }
+  }
+}

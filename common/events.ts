@@ -1,0 +1,85 @@
+/**
+ * The catalogue of log events: stable identifiers that people alert on. docs/events.md is
+ * made from this table. Transitions, not heartbeats; the first failure of a kind in full,
+ * then a count, then one recovery line.
+ */
+
+export type Level = "error" | "warn" | "info" | "debug";
+
+export interface EventSpec {
+  readonly level: Level;
+  /** What happened and what the fields say, for docs/events.md. */
+  readonly meaning: string;
+}
+
+const event = (level: Level, meaning: string): EventSpec => ({ level, meaning });
+
+export const EVENTS = {
+  // process
+  "process.started": event("info", "the daemon runs; version and options, secrets left out"),
+  "process.stopping": event(
+    "info",
+    "a signal or fatal error ends the daemon; the data plane stays",
+  ),
+  "process.stopped": event("info", "ordered shutdown is complete"),
+  "process.failed": event("error", "the daemon cannot go on; code and message say why"),
+  "option.ignored": event("warn", "an option or variable has no effect; message says why"),
+  "event.suppressed": event("warn", "how many repeats of an event were left out of the log"),
+  // controller: store and leadership
+  "store.connected": event("info", "etcd answers (again)"),
+  "store.unavailable": event("warn", "etcd does not answer; retried with back-off"),
+  "watch.started": event("info", "watching the prefix from this revision"),
+  "watch.interrupted": event("warn", "the watch ended and is opened again"),
+  "watch.resynced": event("warn", "the table was listed again; upserts and removes it found"),
+  "leadership.gained": event(
+    "info",
+    "this replica allocates; fencing_token is its key's create revision",
+  ),
+  "leadership.lost": event("warn", "this replica no longer allocates; reason"),
+  "leader.changed": event("info", "another replica leads"),
+  "config.accepted": event("info", "a valid network config is in force; revision"),
+  "config.rejected": event(
+    "error",
+    "the config key holds an invalid value; problems; the last good one stays",
+  ),
+  "config.missing": event("warn", "etcd has no config key yet"),
+  "config.warning": event("warn", "the config is valid but has a trap; message"),
+  "record.malformed": event("warn", "a key or value below subnets/ is not a lease; skipped"),
+  "table.diverged": event("error", "a list found what the watch had missed; healed"),
+  // leases
+  "lease.acquired": event("info", "a node got its subnet"),
+  "lease.updated": event("info", "addresses or backend data of a lease changed in place"),
+  "lease.kept": event("debug", "a keep-alive was answered"),
+  "lease.released": event("info", "a lease was given back"),
+  "lease.lost": event("error", "a lease ended under a live node"),
+  "lease.refused": event("error", "a node's request was refused; code and message"),
+  // streams
+  "stream.opened": event("info", "an agent's stream began; resumed or snapshot"),
+  "stream.closed": event("info", "an agent's stream ended; reason"),
+  "stream.evicted": event("warn", "an agent that did not read or fell behind was cut off"),
+  "stream.rejected": event("warn", "a stream was refused; code and message"),
+  // agent
+  "interface.selected": event("info", "the external interface and public addresses"),
+  "controller.connected": event("info", "the stream to a controller is up"),
+  "controller.lost": event("warn", "the stream ended; the data plane stays as it is"),
+  "snapshot.applied": event("info", "a whole table was programmed; in sync"),
+  "cache.loaded": event("warn", "started from the cached table; add-only until in sync"),
+  "peer.invalid": event("warn", "a peer's lease cannot be used; the others are"),
+  "reconcile.applied": event("info", "kernel objects were changed; counts by kind"),
+  "reconcile.failed": event("warn", "the kernel refused objects; the first of a kind in full"),
+  "reconcile.recovered": event("info", "what had failed is programmed now"),
+  "drift.repaired": event(
+    "warn",
+    "somebody changed an object of ours; it is as it should be again",
+  ),
+  "link.created": event("info", "the backend's device was created"),
+  "link.adopted": event("info", "an existing device fits and is used as it is"),
+  "link.recreated": event("warn", "the backend's device was made anew"),
+  "kernel.overrun": event("warn", "netlink events were lost; everything is read again"),
+  "file.written": event("info", "subnet.env or another hand-off file was written"),
+  "agent.ready": event("info", "in sync and programmed; containers may start"),
+  "cleanup.done": event("info", "everything of ours was removed"),
+  "notify.failed": event("warn", "systemd could not be told"),
+} as const satisfies Record<string, EventSpec>;
+
+export type EventName = keyof typeof EVENTS;

@@ -1,0 +1,128 @@
+/**
+ * The log port and its winston adapter (the only import of winston). JSON lines for
+ * journald, text for a terminal. Repeats are limited here, once, for everybody: the same
+ * warning or error about the same `key` is written at most once in REPEAT_MS, and the
+ * next one says how many were left out.
+ */
+import winston from "winston";
+import type { Clock } from "./async/clock.ts";
+import { TwillError } from "./errors.ts";
+import { EVENTS, type EventName, type Level } from "./events.ts";
+
+export type Fields = Readonly<Record<string, unknown>> & { readonly key?: string };
+
+export interface Logger {
+  /**
+   * Writes one event. `message` is a sentence for people. `fields.key` (optional) names the
+   * thing the event is about and is what repeats are counted by.
+   */
+  event(name: EventName, message: string, fields?: Fields): void;
+  /** The same log with fields added to every event (component, node …). */
+  child(fields: Fields): Logger;
+}
+
+export const REPEAT_MS = 10_000;
+const MAX_TRACKED = 4096;
+
+export interface LogOptions {
+  readonly level: Level;
+  readonly format: "json" | "text";
+  readonly clock: Clock;
+  /** Where lines go; default stderr. */
+  readonly stream?: NodeJS.WritableStream;
+}
+
+export function createLogger(options: LogOptions): Logger {
+  const { combine, timestamp, json, printf } = winston.format;
+  const text = printf((info) => formatText(info));
+  const sink = winston.createLogger({
+    level: options.level,
+    format: combine(timestamp(), options.format === "json" ? json() : text),
+    transports: [new winston.transports.Stream({ stream: options.stream ?? process.stderr })],
+  });
+  const limiter = new RepeatLimiter(options.clock);
+  return new EventLogger(
+    (level, line) => sink.log({ level, ...line, message: line.message }),
+    limiter,
+    {},
+  );
+}
+
+/** A log that keeps nothing; for tests and one-shot commands. */
+export const silentLogger: Logger = {
+  event: () => undefined,
+  child: () => silentLogger,
+};
+
+/** The fields every log of an error carries. */
+export function errorFields(error: unknown): Fields {
+  const known = TwillError.from(error);
+  const cause = known.cause instanceof Error ? { cause: known.cause.message } : {};
+  return { code: known.code, error: known.message, ...known.context, ...cause };
+}
+
+type Line = Fields & { readonly event: EventName; readonly message: string };
+
+class EventLogger implements Logger {
+  readonly #write: (level: Level, line: Line) => void;
+  readonly #limiter: RepeatLimiter;
+  readonly #context: Fields;
+
+  constructor(write: (level: Level, line: Line) => void, limiter: RepeatLimiter, context: Fields) {
+    this.#write = write;
+    this.#limiter = limiter;
+    this.#context = context;
+  }
+
+  event(name: EventName, message: string, fields: Fields = {}): void {
+    const { level } = EVENTS[name];
+    const limited = level === "warn" || level === "error";
+    const suppressed = limited ? this.#limiter.admit(`${name} ${fields.key ?? ""}`) : 0;
+    if (suppressed === undefined) return;
+    const repeats = suppressed > 0 ? { suppressed } : {};
+    this.#write(level, { event: name, ...this.#context, ...fields, ...repeats, message });
+  }
+
+  child(fields: Fields): Logger {
+    return new EventLogger(this.#write, this.#limiter, { ...this.#context, ...fields });
+  }
+}
+
+/** Admits a key once per REPEAT_MS; answers how many repeats were left out, undefined: not now. */
+export class RepeatLimiter {
+  readonly #clock: Clock;
+  readonly #seen = new Map<string, { since: number; suppressed: number }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  admit(key: string): number | undefined {
+    const now = this.#clock.monotonicMs();
+    const entry = this.#seen.get(key);
+    if (entry !== undefined && now - entry.since < REPEAT_MS) {
+      entry.suppressed += 1;
+      return undefined;
+    }
+    if (entry === undefined && this.#seen.size >= MAX_TRACKED) this.#forgetOld(now);
+    this.#seen.set(key, { since: now, suppressed: 0 });
+    return entry?.suppressed ?? 0;
+  }
+
+  #forgetOld(now: number): void {
+    for (const [key, entry] of this.#seen) {
+      if (now - entry.since >= REPEAT_MS) this.#seen.delete(key);
+    }
+    if (this.#seen.size >= MAX_TRACKED) this.#seen.clear();
+  }
+}
+
+function formatText(info: winston.Logform.TransformableInfo): string {
+  const { level, message, timestamp, event, ...rest } = info;
+  const fields = Object.entries(rest)
+    .filter(([, value]) => value !== undefined)
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" ");
+  const head = `${String(timestamp)} ${level.toUpperCase().padEnd(5)} ${String(event)}`;
+  return `${head}: ${String(message)}${fields === "" ? "" : `  ${fields}`}`;
+}
