@@ -3,7 +3,7 @@
  * library has which single home, which folders are pure, and that every file says why it exists.
  */
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize, relative } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -86,6 +86,7 @@ describe("the architecture", () => {
 });
 
 function sourceFiles(folder: string): string[] {
+  if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((entry) => entry.endsWith(".ts") && !entry.includes("node_modules"))
     .map((entry) => relative(root, join(folder, entry)));
