@@ -120,7 +120,10 @@ export interface Register {
   previousSubnet: string;
 }
 
-/** The node's lease as it stands in etcd now. */
+/**
+ * The node's lease as it stands in etcd now. Sent again, unasked and with the last request's
+ * number, when the controller had to claim the lease anew (it was deleted or expired).
+ */
 export interface Registered {
   request: number;
   lease:
@@ -156,13 +159,20 @@ export interface Lease {
   node: string;
 }
 
-/** A whole table at one revision follows, in parts of at most 64 KiB. */
+/**
+ * A whole table at one revision follows, in parts of at most 64 KiB. No Delta comes before
+ * the SnapshotEnd; other messages may.
+ */
 export interface SnapshotBegin {
   revision: number;
   leases: number;
 }
 
 export interface SnapshotPart {
+  /**
+   * The same number as in Delta: a record is encoded once, field tag included, and its bytes
+   * stand in snapshots and deltas alike.
+   */
   upserts: Lease[];
 }
 
@@ -1217,7 +1227,7 @@ function createBaseSnapshotPart(): SnapshotPart {
 export const SnapshotPart: MessageFns<SnapshotPart> = {
   encode(message: SnapshotPart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.upserts) {
-      Lease.encode(v!, writer.uint32(10).fork()).join();
+      Lease.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1235,8 +1245,8 @@ export const SnapshotPart: MessageFns<SnapshotPart> = {
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
+          case 3: {
+            if (tag !== 26) {
               break;
             }
 

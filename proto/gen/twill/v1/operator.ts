@@ -43,6 +43,8 @@ export interface Status {
   store: string;
   warnings: Warning[];
   malformedKeys: number;
+  /** Every replica that campaigns, the leader first: "name@host:port". */
+  controllers: string[];
 }
 
 export interface LeaseStatus {
@@ -121,6 +123,7 @@ function createBaseStatus(): Status {
     store: "",
     warnings: [],
     malformedKeys: 0,
+    controllers: [],
   };
 }
 
@@ -158,6 +161,9 @@ export const Status: MessageFns<Status> = {
     }
     if (message.malformedKeys !== 0) {
       writer.uint32(88).uint64(message.malformedKeys);
+    }
+    for (const v of message.controllers) {
+      writer.uint32(98).string(v!);
     }
     return writer;
   },
@@ -261,6 +267,14 @@ export const Status: MessageFns<Status> = {
             }
 
             message.malformedKeys = longToNumber(reader.uint64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.controllers.push(reader.string());
             continue;
           }
         }
