@@ -64,3 +64,19 @@ export type BackendConfig =
   | ExtensionBackend;
 
 export type BackendType = BackendConfig["type"];
+
+/** Which families a backend's tunnel or routes carry (contract 3). */
+export const BACKEND_FAMILIES: Readonly<Record<BackendType, "both" | "v4">> = {
+  vxlan: "both",
+  "host-gw": "both",
+  ipip: "v4",
+  udp: "v4",
+  wireguard: "both",
+  alloc: "both",
+  extension: "both",
+};
+
+/** True for the text of a Type that Twill offers, already in lower case. */
+export function isBackendType(text: string): text is BackendType {
+  return Object.hasOwn(BACKEND_FAMILIES, text);
+}
