@@ -165,7 +165,9 @@ describe("the IPv6 range", () => {
 
 describe("the keys", () => {
   it("are read in any case and reported as they are spelled", () => {
-    XX;
+    const config = valid({ NETWORK: "10.3.0.0/16", backend: { TYPE: "vxlan", vNi: 7 } });
+    assert.equal(range(config.v4), "10.3.0.0/16 /24 10.3.1.0..10.3.255.0");
+    assert.equal(config.backend.type === "vxlan" && config.backend.vni, 7);
     assertOnly(problems(v4({ subnetlen: 31 })), /^\$\.subnetlen: /);
   });
 
