@@ -57,7 +57,7 @@ export interface FdbState extends FdbSpec {
   readonly permanent: boolean;
 }
 
-/** A route of the main table. */
+/** A route of the main table. One with several next hops has neither gateway nor device. */
 export interface RouteState extends RouteSpec {
   /** Priority; 0 for IPv4 without one, 1024 is IPv6's default. */
   readonly metric: number;
@@ -70,13 +70,23 @@ export interface RouteLookup {
   readonly source: Ip | undefined;
 }
 
+/** What can be changed on a live device. */
+export interface LinkChange {
+  readonly up?: boolean;
+  readonly mtuBytes?: number;
+  readonly mac?: Mac;
+}
+
 export type KernelChange =
   | { readonly op: "put" | "delete"; readonly kind: "address"; readonly object: AddressSpec }
   | { readonly op: "put" | "delete"; readonly kind: "neighbour"; readonly object: NeighbourSpec }
   | { readonly op: "put" | "delete"; readonly kind: "fdb"; readonly object: FdbSpec }
   | { readonly op: "put" | "delete"; readonly kind: "route"; readonly object: RouteSpec };
 
-/** Why one change did not happen. Deleting what is not there is no failure. */
+/**
+ * Why one change did not happen. Deleting what is not there is no failure, and neither is
+ * deleting from a device that is gone: its objects went with it.
+ */
 export interface ChangeFailure {
   readonly change: KernelChange;
   /** errno name: "ENODEV", "EEXIST", "ENETUNREACH" … */
@@ -85,16 +95,35 @@ export interface ChangeFailure {
   readonly message: string;
 }
 
-/** What a netlink event says; decoded only as far as telling drift from an echo needs. */
+/**
+ * What a netlink event says; decoded only as far as telling drift from an echo needs. One's
+ * own changes come back as events too. Four habits of Linux must be known (measured, and the
+ * fake has them too):
+ *  - a device that goes down or is deleted takes its IPv4 routes with it without an event for
+ *    them, so a link event without `up` or with `removed` means "read that device again";
+ *  - so does a device that loses its last IPv4 address: see the address event;
+ *  - a device that changes its MAC loses all its neighbours (with events);
+ *  - a put that changes nothing makes no event (IPv6 routes excepted).
+ */
 export type KernelEvent =
   | { readonly kind: "link"; readonly removed: boolean; readonly link: LinkState }
   | { readonly kind: "address"; readonly removed: boolean; readonly address: AddressState }
-  | { readonly kind: "neighbour"; readonly removed: boolean; readonly neighbour: NeighbourState }
+  | { readonly kind: "neighbour"; readonly removed: false; readonly neighbour: NeighbourState }
+  /** The MAC is not said: Linux forgets it before it tells of the removal. */
+  | {
+      readonly kind: "neighbour";
+      readonly removed: true;
+      readonly neighbour: Pick<NeighbourSpec, "device" | "ip">;
+    }
   | { readonly kind: "fdb"; readonly removed: boolean; readonly entry: FdbState }
   | { readonly kind: "route"; readonly removed: boolean; readonly route: RouteState }
-  /** Events were lost (ENOBUFS): everything must be read again. */
+  /** Events were lost (ENOBUFS) or could not be read: everything must be read again. */
   | { readonly kind: "gap" };
 
+/**
+ * Every method rejects with the signal's reason when aborted before it was sent, and with a
+ * TwillError KERNEL_REFUSED when the kernel cannot be asked or a dump never came out whole.
+ */
 export interface Kernel {
   /** All links of this network namespace. */
   listLinks(signal: AbortSignal): Promise<readonly LinkState[]>;
@@ -105,8 +134,12 @@ export interface Kernel {
   listFdb(device: string, signal: AbortSignal): Promise<readonly FdbState[]>;
   /** Unicast and blackhole routes of the main table, both families. */
   listRoutes(signal: AbortSignal): Promise<readonly RouteState[]>;
+  /** What the kernel would do with a packet to `destination`; undefined: unreachable. */
   lookUpRoute(destination: Ip, signal: AbortSignal): Promise<RouteLookup | undefined>;
-  /** Interface of the first default route in the kernel's dump (contract 5.2). */
+  /**
+   * Interface of the default route with the lowest metric (contract 5); undefined when there
+   * is none or when it has several next hops.
+   */
   defaultRouteDevice(family: Family, signal: AbortSignal): Promise<string | undefined>;
 
   /**
@@ -114,12 +147,8 @@ export interface Kernel {
    * type (names the module), KERNEL_REFUSED otherwise.
    */
   createLink(link: LinkSpec, signal: AbortSignal): Promise<void>;
-  /** Changes what can be changed on a live device. */
-  setLink(
-    name: string,
-    set: { readonly up?: boolean; readonly mtuBytes?: number; readonly mac?: Mac },
-    signal: AbortSignal,
-  ): Promise<void>;
+  /** Changes what can be changed on a live device; KERNEL_REFUSED when it cannot be. */
+  setLink(name: string, set: LinkChange, signal: AbortSignal): Promise<void>;
   /** No error when it is not there. */
   deleteLink(name: string, signal: AbortSignal): Promise<void>;
 
@@ -129,6 +158,9 @@ export interface Kernel {
    */
   apply(changes: readonly KernelChange[], signal: AbortSignal): Promise<readonly ChangeFailure[]>;
 
-  /** Calls `listener` for every event from now on; returns when subscribed. */
+  /**
+   * Calls `listener` for every event from now on; returns when subscribed. Events come in the
+   * kernel's order, later than the call that caused them. The listener must not throw.
+   */
   watch(listener: (event: KernelEvent) => void): Disposable;
 }

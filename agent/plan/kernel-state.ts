@@ -58,6 +58,11 @@ export interface RouteSpec {
   readonly scope: "global" | "link";
   /** Blackhole routes have neither gateway nor device. */
   readonly type: "unicast" | "blackhole";
+  /**
+   * Priority. Left out: put takes the kernel's default (none for IPv4, 1024 for IPv6), delete
+   * takes any. Two metrics make two routes of one destination.
+   */
+  readonly metric?: number;
   /** rtm_protocol; see agent/reconcile/ownership.ts for which is whose. */
   readonly protocol: number;
 }
