@@ -77,7 +77,7 @@ function onlySubnet(value: string | undefined, family: Family): Cidr | undefined
 function parseDotenv(text: string): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (const line of text.split(/\r?\n/)) {
-    const match = /^\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*?)\s*$/.exec(line);
+    const match = /^(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)\s*=\s*(.*)$/.exec(line.trim());
     const [, name, raw] = match ?? [];
     if (name !== undefined && raw !== undefined) values.set(name, unquote(raw));
   }
