@@ -2,6 +2,8 @@
  * Loops that live and die together: the first failure aborts the siblings, `join`
  * returns when all have ended and rethrows that first failure. Nothing runs outside a group.
  */
+import { setMaxListeners } from "node:events";
+
 export class TaskGroup {
   readonly #controller = new AbortController();
   readonly #tasks = new Set<Promise<void>>();
@@ -9,6 +11,8 @@ export class TaskGroup {
   #failure: { error: unknown } | undefined;
 
   constructor(parent?: AbortSignal) {
+    // A group's signal is there to be waited on by many: Node's warning at 11 means nothing here.
+    setMaxListeners(0, this.#controller.signal);
     const onAbort = (): void => this.#controller.abort(parent?.reason);
     parent?.addEventListener("abort", onAbort, { once: true });
     this.#detach = () => parent?.removeEventListener("abort", onAbort);

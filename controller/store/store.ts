@@ -1,10 +1,18 @@
 /**
  * The port to the store. Everything that is decided about leases goes through it;
- * etcd-store.ts is the real one, memory-store.ts the reference implementation, both pass
- * test/contract/store. Keys are relative to the prefix ("subnets/10.5.1.0-24").
+ * etcd-store.ts is the real one, test/support/memory-store.ts the reference implementation,
+ * both pass test/contract/store.test.ts. Keys are relative to the prefix
+ * ("subnets/10.5.1.0-24"); a range is a key prefix, "" for all.
  *
- * Errors are TwillError: STORE_UNAVAILABLE, STORE_TIMEOUT (outcome unknown), STORE_DENIED,
- * STORE_FULL, STORE_COMPACTED. Reads may be retried inside; writes never blindly.
+ * Faults are TwillError:
+ * - STORE_UNAVAILABLE: no endpoint answered within the budget;
+ * - STORE_TIMEOUT: a write's answer did not come, its outcome is unknown;
+ * - STORE_DENIED: user, certificate or role do not allow it;
+ * - STORE_FULL: etcd is out of space and takes no writes;
+ * - STORE_COMPACTED: the history asked for is gone, list again;
+ * - LEASE_LOST: a put named an etcd lease that is gone.
+ * Reads may be retried inside, within a budget; writes never blindly. An aborted signal
+ * makes every call reject with the signal's reason, also a running `watch`.
  */
 import type { EtcdLeaseId, FencingToken, Revision } from "../../common/lease/lease.ts";
 
@@ -20,10 +28,11 @@ export interface Entry {
 export interface Listing {
   /** Store revision the listing is exact for. */
   readonly revision: Revision;
+  /** In key order. */
   readonly entries: readonly Entry[];
 }
 
-/** All changes of one store revision, in key order; revisions strictly increase. */
+/** All changes of one store revision below the range, in key order; revisions strictly increase. */
 export interface ChangeSet {
   readonly revision: Revision;
   readonly puts: readonly Entry[];
@@ -45,6 +54,10 @@ export type Write =
     }
   | { readonly op: "delete"; readonly key: string };
 
+/**
+ * etcd takes at most 128 compares, 128 writes and 128 reads in one transaction, and each key
+ * once among the writes; anything else is a BUG.
+ */
 export interface Transaction {
   readonly compares: readonly Compare[];
   readonly writes: readonly Write[];
@@ -54,22 +67,35 @@ export interface Transaction {
 
 export type TransactionOutcome =
   | { readonly kind: "committed"; readonly revision: Revision }
+  /** `found`: those of the `onConflict` keys that exist, in the order asked. */
   | { readonly kind: "conflict"; readonly revision: Revision; readonly found: readonly Entry[] };
 
 export interface Store {
-  /** Identity of the cluster and prefix; revisions compare only within it. */
+  /**
+   * Identity of the cluster and prefix; revisions compare only within it. It changes when
+   * etcd is rebuilt, so ask again after STORE_COMPACTED.
+   */
   instance(signal: AbortSignal): Promise<string>;
-  /** Every key under `range` (a key prefix, "" for all), read linearizably, at `revision` when given. */
+  /** Every key below `range`, read linearizably, at `revision` when given. */
   list(range: string, options: ListOptions): Promise<Listing>;
-  /** Change sets after `after`, for ever; throws STORE_COMPACTED when history is gone. */
+  /**
+   * Change sets after `after`, for ever, none lost and none twice whatever happens to
+   * connections and members. Ends only by throwing: STORE_COMPACTED when history is gone
+   * (or went back: etcd was restored from a backup), STORE_DENIED, or the signal's reason.
+   */
   watch(range: string, after: Revision, signal: AbortSignal): AsyncIterable<ChangeSet>;
-  /** One attempt. STORE_TIMEOUT and STORE_UNAVAILABLE leave the outcome unknown: read and recognise. */
+  /** One attempt. STORE_TIMEOUT leaves the outcome unknown: read and recognise. */
   transact(transaction: Transaction, signal: AbortSignal): Promise<TransactionOutcome>;
+  /** etcd's minimum is about 2 seconds; a shorter TTL is lengthened. */
   grantLease(ttlSeconds: number, signal: AbortSignal): Promise<EtcdLeaseId>;
+  /** Deletes its keys in one revision. A lease that is gone already is no fault. */
   revokeLease(id: EtcdLeaseId, signal: AbortSignal): Promise<void>;
   /** Remaining seconds, or undefined when the lease is gone. */
   timeToLive(id: EtcdLeaseId, signal: AbortSignal): Promise<number | undefined>;
-  /** Keeps alive once; answers the new TTL in seconds, undefined when the lease is gone. */
+  /**
+   * Keeps alive once; answers the new TTL in seconds, undefined when the lease is gone. Many
+   * may be under way at once: they share one stream.
+   */
   keepAlive(id: EtcdLeaseId, signal: AbortSignal): Promise<number | undefined>;
 }
 
