@@ -9,7 +9,7 @@ storeContract("the memory store", async () => {
   return {
     store,
     compact: async (revision) => store.compact(revision),
-    outlast: async (seconds) => await clock.advance(seconds * 1000),
-    [Symbol.asyncDispose]: async () => await store.close(),
+    outlast: (seconds) => clock.advance(seconds * 1000),
+    [Symbol.asyncDispose]: () => store.close(),
   };
 });

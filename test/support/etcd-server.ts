@@ -252,7 +252,7 @@ export class EtcdMember {
     const args = ["endpoint", "health", "--command-timeout=2s"];
     const [command, argv] = etcdctlCommand(this.#options, [this.clientUrl], args);
     const env = { ...process.env, ETCDCTL_API: "3" };
-    return await run(command, argv, { env }).then(
+    return run(command, argv, { env }).then(
       () => true,
       () => false,
     );

@@ -171,7 +171,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       const now = await write(test.store, [put("a", "2")]);
       await test.compact(now);
       await assert.rejects(
-        async () => await test.store.list("", { revision: old, signal }),
+        () => test.store.list("", { revision: old, signal }),
         (error) => codeOf(error) === "STORE_COMPACTED",
       );
       assert.equal((await test.store.list("", { revision: now, signal })).revision, now);
@@ -271,7 +271,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
       await write(test.store, writes.slice(1));
       for (const wrong of [writes, [put("twice", "1"), put("twice", "2")]]) {
         await assert.rejects(
-          async () => await write(test.store, wrong),
+          () => write(test.store, wrong),
           (error) => codeOf(error) === "BUG",
         );
       }
@@ -350,7 +350,7 @@ function watchContract(name: string, open: () => Promise<StoreUnderTest>): void 
       const now = await write(test.store, [put("k", "3")]);
       await test.compact(now);
       await assert.rejects(
-        async () => await take(test.store.watch("k", old, signal), 1),
+        () => take(test.store.watch("k", old, signal), 1),
         (error) => {
           const known = TwillError.from(error);
           return known.code === "STORE_COMPACTED" && known.context["compact_revision"] === now;
@@ -370,7 +370,7 @@ function watchContract(name: string, open: () => Promise<StoreUnderTest>): void 
       controller.abort(reason);
       await assert.rejects(watching, reason);
       await assert.rejects(
-        async () => await take(test.store.watch("", revision, controller.signal), 1),
+        () => take(test.store.watch("", revision, controller.signal), 1),
         reason,
       );
     });
@@ -453,7 +453,7 @@ function leaseContract(name: string, open: () => Promise<StoreUnderTest>): void 
       assert.equal(await test.store.timeToLive(id, signal), undefined);
       assert.equal(await test.store.keepAlive(id, signal), undefined);
       await assert.rejects(
-        async () => await write(test.store, [put("a", "1", id)]),
+        () => write(test.store, [put("a", "1", id)]),
         (error) => codeOf(error) === "LEASE_LOST",
       );
     });
