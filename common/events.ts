@@ -64,6 +64,8 @@ export const EVENTS = {
   "controller.lost": event("warn", "the stream ended; the data plane stays as it is"),
   "snapshot.applied": event("info", "a whole table was programmed; in sync"),
   "cache.loaded": event("warn", "started from the cached table; add-only until in sync"),
+  "state.ignored": event("warn", "a file of the state directory cannot be used; reason"),
+  "state.unwritable": event("warn", "a file of the state directory cannot be written"),
   "peer.invalid": event("warn", "a peer's lease cannot be used; the others are"),
   "reconcile.applied": event("info", "kernel objects were changed; counts by kind"),
   "reconcile.failed": event("warn", "the kernel refused objects; the first of a kind in full"),

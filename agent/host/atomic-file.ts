@@ -3,7 +3,7 @@
  * folder, fsync, rename, fsync of the folder, so that a reader (or a machine that loses
  * power) sees the old text or the new one and never half of either.
  */
-import { chmod, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TwillError } from "../../common/errors.ts";
 
@@ -50,16 +50,6 @@ export async function removeFile(path: string): Promise<void> {
     await rm(path, { force: true });
   } catch (error) {
     throw failed("remove", path, error);
-  }
-}
-
-/** Makes the folder, closed to others: it holds what a stranger could use to confuse the node. */
-export async function ensurePrivateFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    await chmod(path, 0o700);
-  } catch (error) {
-    throw failed("create", path, error);
   }
 }
 
