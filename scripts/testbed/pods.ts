@@ -17,10 +17,9 @@ export interface Pod {
 export type SubnetEnv = Readonly<Record<string, string>>;
 
 export function parseSubnetEnv(text: string): SubnetEnv {
-  const lines = text.split("\n").map((line) => line.split("="));
-  return Object.fromEntries(
-    lines.filter(([key]) => key).map(([key, ...rest]) => [key, rest.join("=")]),
-  );
+  const env: Record<string, string> = {};
+  for (const [, key = "", value = ""] of text.matchAll(/^(\w+)=(.*)$/gm)) env[key] = value;
+  return env;
 }
 
 /** The network configuration for the bridge plugin. */
