@@ -95,9 +95,18 @@ export function fdbKey(entry: Pick<FdbSpec, "device" | "mac">): string {
   return `${entry.device} ${entry.mac}`;
 }
 
-/** One route per destination: main table, no metric (IPv6: the kernel's default 1024). */
-export function routeKey(route: Pick<RouteSpec, "destination">): string {
-  return formatCidr(route.destination);
+/**
+ * Destination, and the metric where it is not the kernel's default (none for IPv4, 1024 for
+ * IPv6): two metrics make two routes.
+ */
+export function routeKey(route: {
+  readonly destination: Cidr;
+  readonly metric?: number | undefined;
+}): string {
+  const { destination, metric } = route;
+  const usual = destination.ip.family === 4 ? 0 : 1024;
+  const suffix = metric === undefined || metric === usual ? "" : ` metric ${metric}`;
+  return `${formatCidr(destination)}${suffix}`;
 }
 
 export function familyOf(object: { readonly ip: Ip }): Family {

@@ -1,0 +1,23 @@
+/** From the network config to the planner of its backend: the one switch over backends. */
+
+import { allocPlanner } from "./alloc.ts";
+import type { MadePlanner, PlannerInput } from "./backend-planner.ts";
+import { hostGwPlanner } from "./host-gw.ts";
+import { vxlanPlanner } from "./vxlan.ts";
+
+export function makePlanner(input: PlannerInput): MadePlanner {
+  const { backend } = input.config;
+  switch (backend.type) {
+    case "vxlan":
+      return vxlanPlanner(input, backend);
+    case "host-gw":
+      return hostGwPlanner(input);
+    case "alloc":
+      return { kind: "planner", planner: allocPlanner(input) };
+    case "ipip":
+    case "udp":
+    case "wireguard":
+    case "extension":
+      return { kind: "refused", reason: `backend ${backend.type} is not available in this build` };
+  }
+}

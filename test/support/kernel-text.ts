@@ -1,0 +1,18 @@
+/** A desired kernel state as text, one line per object, for golden files. */
+import { formatObject, objectsOf } from "../../agent/plan/kernel-object.ts";
+import type { KernelState, LinkSpec } from "../../agent/plan/kernel-state.ts";
+import { formatIp } from "../../common/net/ip.ts";
+
+export function formatKernelState(state: KernelState): string {
+  const objects = objectsOf(state).map((item) => `${item.kind} ${formatObject(item)}`);
+  return [...state.links.map(formatLink), ...objects.sort()].map((line) => `${line}\n`).join("");
+}
+
+function formatLink(link: LinkSpec): string {
+  const flags = `${link.learning ? " learning" : " nolearning"}${link.gbp ? " gbp" : ""}`;
+  const port = link.port === 0 ? "" : ` dstport ${link.port}`;
+  return (
+    `link ${link.name} mtu ${link.mtuBytes} address ${link.mac} vxlan id ${link.vni} ` +
+    `local ${formatIp(link.local)} dev ${link.lower}${port}${flags}`
+  );
+}

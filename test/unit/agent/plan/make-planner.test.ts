@@ -1,0 +1,27 @@
+/** Every backend of a config has its planner. */
+import assert from "node:assert/strict";
+import { it } from "node:test";
+import { makePlanner } from "../../../../agent/plan/make-planner.ts";
+import { networkConfig, plannerInput, vxlanLease } from "../../../support/leases.ts";
+
+it("picks the planner by the config's backend", () => {
+  const types = [
+    networkConfig(),
+    networkConfig({ type: "host-gw" }),
+    networkConfig({ type: "alloc" }),
+  ];
+  const made = types.map((config) => makePlanner(plannerInput(config)));
+  assert.deepEqual(
+    made.map((one) => (one.kind === "planner" ? one.planner.type : one.reason)),
+    ["vxlan", "host-gw", "alloc"],
+  );
+});
+
+it("plans nothing for alloc but the lease", () => {
+  const made = makePlanner(plannerInput(networkConfig({ type: "alloc" })));
+  assert.equal(made.kind, "planner");
+  const { planner } = made;
+  assert.deepEqual([planner.links, planner.own(vxlanLease(1))], [[], []]);
+  assert.deepEqual(planner.peer(vxlanLease(2, { type: "" }), vxlanLease(1)), []);
+  assert.deepEqual([planner.mtuBytes, planner.registration.backendType], [1500, ""]);
+});
