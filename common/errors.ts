@@ -66,6 +66,8 @@ export const ERROR_TRAITS = {
   DEVICE_FOREIGN: row("backoff", "FAILED_PRECONDITION", "error"),
   BACKEND_UNSUPPORTED: row("never", "UNIMPLEMENTED", "error"),
   COMMAND_FAILED: row("backoff", "INTERNAL", "warn"),
+  /** An address or port to serve on cannot be had. */
+  LISTEN_FAILED: row("backoff", "INTERNAL", "error"),
   FILE_FAILED: row("backoff", "INTERNAL", "error"),
   SHUTTING_DOWN: row("never", "UNAVAILABLE", "info", 0),
   BUG: row("never", "INTERNAL", "error", 70),

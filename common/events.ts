@@ -23,6 +23,8 @@ export const EVENTS = {
   ),
   "process.stopped": event("info", "ordered shutdown is complete"),
   "process.failed": event("error", "the daemon cannot go on; code and message say why"),
+  "admin.listening": event("info", "health, metrics and state are served by HTTP here"),
+  "admin.failed": event("warn", "a page of the admin server could not be made"),
   "option.ignored": event("warn", "an option or variable has no effect; message says why"),
   "event.suppressed": event("warn", "how many repeats of an event were left out of the log"),
   // controller: store and leadership
