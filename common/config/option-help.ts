@@ -13,10 +13,15 @@ export function renderHelp<V extends object>(table: OptionTable<V>, usage = "[op
     for (const spec of specs) lines.push(`  ${synopsis(spec)}`, ...wrap(meaning(spec), INDENT));
   }
   lines.push("", "Other:", "  --help, --version", "");
-  const rule =
-    "Every option can be given by environment: TWILL_ETCD_PREFIX or FLANNELD_ETCD_PREFIX stands for --etcd-prefix, and so on. The command line comes first, then TWILL_*, then FLANNELD_*; an empty value is the same as none.";
-  lines.push(...wrap(rule, ""));
+  lines.push(...wrap(environmentRule(table), ""));
   return `${lines.join("\n")}\n`;
+}
+
+function environmentRule<V extends object>(table: OptionTable<V>): string {
+  const [[, specs = []] = []] = groupsOf(table);
+  const flag = specs[0]?.flag ?? "";
+  const names = environmentNames(flag).join(" or ");
+  return `Every option can be given by environment: ${names} stands for --${flag}, and so on. The command line comes first, then TWILL_*, then FLANNELD_*; an empty value is the same as none.`;
 }
 
 /** One table per group, for docs/. */

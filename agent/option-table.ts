@@ -1,0 +1,296 @@
+/**
+ * Every option of twill-agent: flanneld's names and defaults (contract 2.1) and our own.
+ * options.ts turns what was given into AgentOptions.
+ */
+import {
+  booleanOption,
+  choiceOption,
+  integerOption,
+  ipOption,
+  listOption,
+  type Reading,
+  repeatableOption,
+  textOption,
+  value,
+  valueOption,
+  wrong,
+} from "../common/config/option-spec.ts";
+import type { OptionTable } from "../common/config/option-table.ts";
+import type { Level } from "../common/events.ts";
+import { type HostPort, parseHostPort } from "../common/net/host-port.ts";
+import { formatIp, type Ip, parseIp } from "../common/net/ip.ts";
+import { FLANNEL_ONLY_OPTIONS, KUBE_SUBNET_MGR } from "./flannel-only-options.ts";
+
+/** What was given, one property per option; nothing is compared with anything else yet. */
+export interface GivenOptions {
+  readonly controllers: readonly HostPort[];
+  readonly nodeName: string;
+  readonly tlsCaFile: string;
+  readonly tlsCertFile: string;
+  readonly tlsKeyFile: string;
+  readonly insecure: boolean;
+  readonly iface: readonly string[];
+  readonly ifaceRegex: readonly RegExp[];
+  readonly ifaceCanReach: Ip | undefined;
+  readonly publicIp: Ip | undefined;
+  readonly publicIpv6: Ip | undefined;
+  readonly ipMasq: boolean;
+  readonly ipMasqFullyRandomDisable: boolean;
+  readonly iptablesForwardRules: boolean;
+  readonly iptablesResync: number;
+  readonly ipBlackholeRoute: boolean;
+  readonly subnetFile: string;
+  readonly stateDir: string;
+  readonly releaseOnExit: boolean;
+  readonly purge: boolean;
+  readonly healthzIp: Ip;
+  readonly healthzPort: number;
+  readonly logFormat: "json" | "text";
+  readonly logLevel: Level;
+  readonly v: number;
+  readonly kubeSubnetMgr: boolean;
+}
+
+const ANY_IPV4: Ip = { family: 4, value: 0n };
+
+function readIp(text: string): Reading<Ip> {
+  const ip = parseIp(text);
+  return ip === undefined ? wrong("must be an IP address", text) : value(ip);
+}
+
+type Specs = OptionTable<GivenOptions>["options"];
+type Part<K extends keyof GivenOptions> = Pick<Specs, K>;
+
+const CONTROL = "Controllers";
+const controlOptions: Part<
+  "controllers" | "nodeName" | "tlsCaFile" | "tlsCertFile" | "tlsKeyFile" | "insecure"
+> = {
+  controllers: listOption<HostPort>({
+    flag: "controllers",
+    help: "Controllers to hold the stream with; one is picked at random, the others stand by.",
+    group: CONTROL,
+    placeholder: "HOST:PORT,...",
+    fallback: [],
+    fallbackText: "",
+    parseItem: (text) => {
+      const parsed = parseHostPort(text);
+      return parsed === undefined || parsed.host === "" || parsed.port === 0
+        ? wrong("must be host:port, several separated by commas", text)
+        : value(parsed);
+    },
+  }),
+  nodeName: textOption({
+    flag: "node-name",
+    help: "This node's identity; the lease belongs to it. The host's name when not given.",
+    group: CONTROL,
+    placeholder: "NAME",
+    fallback: "",
+  }),
+  tlsCaFile: textOption({
+    flag: "tls-ca-file",
+    help: "PEM file of the CA that signed the controllers' certificates.",
+    group: CONTROL,
+    placeholder: "FILE",
+    fallback: "",
+  }),
+  tlsCertFile: textOption({
+    flag: "tls-cert-file",
+    help: "PEM file of this node's certificate; read again at every connection.",
+    group: CONTROL,
+    placeholder: "FILE",
+    fallback: "",
+  }),
+  tlsKeyFile: textOption({
+    flag: "tls-key-file",
+    help: "PEM file of that certificate's key.",
+    group: CONTROL,
+    placeholder: "FILE",
+    fallback: "",
+  }),
+  insecure: booleanOption({
+    flag: "insecure",
+    help: "Talk to the controllers in plaintext. For labs: anybody on the path can take over routing.",
+    group: CONTROL,
+    fallback: false,
+  }),
+};
+
+const HOST = "Interface and addresses";
+const hostOptions: Part<"iface" | "ifaceRegex" | "ifaceCanReach" | "publicIp" | "publicIpv6"> = {
+  iface: repeatableOption<string>({
+    flag: "iface",
+    help: "External interface by name or address. The first that fits, then --iface-regex, then --iface-can-reach; without any of them the interface of the default route.",
+    group: HOST,
+    placeholder: "NAME|IP",
+    parseItem: value,
+  }),
+  ifaceRegex: repeatableOption<RegExp>({
+    flag: "iface-regex",
+    help: "Regular expression for the external interface's address, else for its name.",
+    group: HOST,
+    placeholder: "REGEX",
+    parseItem: (text) => {
+      try {
+        return value(new RegExp(text));
+      } catch {
+        return wrong("must be a regular expression", text);
+      }
+    },
+  }),
+  ifaceCanReach: valueOption<Ip | undefined>({
+    flag: "iface-can-reach",
+    help: "The external interface is the one by which the kernel reaches this address.",
+    group: HOST,
+    placeholder: "IP",
+    fallback: undefined,
+    fallbackText: "",
+    parse: readIp,
+  }),
+  publicIp: ipOption({
+    flag: "public-ip",
+    help: "IPv4 address that peers reach this node by; the interface's when not given.",
+    group: HOST,
+    family: 4,
+  }),
+  publicIpv6: ipOption({
+    flag: "public-ipv6",
+    help: "IPv6 address that peers reach this node by; the interface's when not given.",
+    group: HOST,
+    family: 6,
+  }),
+};
+
+const RULES = "Packet filter and routes";
+const ruleOptions: Part<
+  | "ipMasq"
+  | "ipMasqFullyRandomDisable"
+  | "iptablesForwardRules"
+  | "iptablesResync"
+  | "ipBlackholeRoute"
+> = {
+  ipMasq: booleanOption({
+    flag: "ip-masq",
+    help: "Masquerade traffic that leaves the overlay network.",
+    group: RULES,
+    fallback: false,
+  }),
+  ipMasqFullyRandomDisable: booleanOption({
+    flag: "ip-masq-fully-random-disable",
+    help: "Masquerade without randomised source ports.",
+    group: RULES,
+    fallback: false,
+  }),
+  iptablesForwardRules: booleanOption({
+    flag: "iptables-forward-rules",
+    help: "Accept forwarded traffic from and to the overlay network.",
+    group: RULES,
+    fallback: true,
+  }),
+  iptablesResync: integerOption({
+    flag: "iptables-resync",
+    help: "Seconds between two checks of the packet filter; it sends no events of its own.",
+    group: RULES,
+    placeholder: "SECONDS",
+    fallback: 5,
+    min: 1,
+    max: 86_400,
+  }),
+  ipBlackholeRoute: booleanOption({
+    flag: "ip-blackhole-route",
+    help: "Keep a blackhole route for this node's subnet, so that packets to dead containers do not leave by the default route.",
+    group: RULES,
+    fallback: false,
+  }),
+};
+
+const FILES = "Files and exit";
+const fileOptions: Part<"subnetFile" | "stateDir" | "releaseOnExit" | "purge"> = {
+  subnetFile: textOption({
+    flag: "subnet-file",
+    help: "File that tells containers their subnet and MTU.",
+    group: FILES,
+    placeholder: "FILE",
+    fallback: "/run/flannel/subnet.env",
+  }),
+  stateDir: textOption({
+    flag: "state-dir",
+    help: "Folder for what survives a restart: VTEP MACs and the last table. One agent each.",
+    group: FILES,
+    placeholder: "FOLDER",
+    fallback: "/var/lib/twill",
+  }),
+  releaseOnExit: booleanOption({
+    flag: "release-on-exit",
+    help: "Give the lease back at SIGTERM instead of keeping the subnet until it expires.",
+    group: FILES,
+    fallback: false,
+  }),
+  purge: booleanOption({
+    flag: "purge",
+    help: "Only with cleanup: also remove --subnet-file and what is in --state-dir.",
+    group: FILES,
+    fallback: false,
+  }),
+};
+
+const HEALTH = "Health and log";
+const healthOptions: Part<"healthzIp" | "healthzPort" | "logFormat" | "logLevel" | "v"> = {
+  healthzIp: valueOption<Ip>({
+    flag: "healthz-ip",
+    help: "Address that --healthz-port is opened on.",
+    group: HEALTH,
+    placeholder: "IP",
+    fallback: ANY_IPV4,
+    fallbackText: formatIp(ANY_IPV4),
+    parse: readIp,
+  }),
+  healthzPort: integerOption({
+    flag: "healthz-port",
+    help: "Port that /healthz and /readyz are served on; 0: not served.",
+    group: HEALTH,
+    placeholder: "PORT",
+    fallback: 0,
+    min: 0,
+    max: 65_535,
+  }),
+  logFormat: choiceOption({
+    flag: "log-format",
+    help: "json for machines, text for people.",
+    group: HEALTH,
+    placeholder: "FORMAT",
+    fallback: "json",
+    choices: ["json", "text"],
+  }),
+  logLevel: choiceOption({
+    flag: "log-level",
+    help: "Least important level that is written: error, warn, info or debug.",
+    group: HEALTH,
+    placeholder: "LEVEL",
+    fallback: "info",
+    choices: ["error", "warn", "info", "debug"],
+  }),
+  v: integerOption({
+    flag: "v",
+    help: "flanneld's verbosity; 1 and above stands for --log-level debug.",
+    group: HEALTH,
+    placeholder: "N",
+    fallback: 0,
+    min: 0,
+    max: 100,
+  }),
+};
+
+export const AGENT_OPTION_TABLE: OptionTable<GivenOptions> = {
+  program: "twill-agent",
+  summary:
+    "Joins this machine to the container network: holds a stream to a controller, keeps the kernel equal to the leases, and says what it has applied. SIGTERM leaves the network as it is; cleanup removes everything that Twill made, and only that.",
+  options: {
+    ...controlOptions,
+    ...hostOptions,
+    ...ruleOptions,
+    ...fileOptions,
+    ...healthOptions,
+    kubeSubnetMgr: KUBE_SUBNET_MGR,
+  },
+  ignored: FLANNEL_ONLY_OPTIONS,
+};

@@ -1,0 +1,71 @@
+/** What runs on each kind of machine: the command lines, as an operator would write them. */
+import { fileURLToPath } from "node:url";
+import type { MachineId } from "./topology.ts";
+import type { UnitSpec } from "./unit.ts";
+
+export const ETCD_PORT = 2379;
+const ETCD_PEER_PORT = 2380;
+export const CONTROLLER_PORT = 7470;
+/** Where both daemons answer /healthz and /readyz, on 127.0.0.1 of their machine. */
+export const HEALTHZ_PORT = 7471;
+
+export interface ClusterPlan {
+  readonly etcdMembers: readonly MachineId[];
+  readonly controllers: readonly MachineId[];
+  readonly controllerOptions: readonly string[];
+  readonly agentOptions: readonly string[];
+}
+
+/** Compiled daemons of this checkout. */
+function program(path: string): string[] {
+  return [process.execPath, fileURLToPath(new URL(`../../${path}`, import.meta.url))];
+}
+
+export function etcdEndpoints(members: readonly MachineId[]): string {
+  return members.map((member) => `http://${member.ip}:${ETCD_PORT}`).join(",");
+}
+
+export function etcdUnit(plan: ClusterPlan, member: MachineId, dataFolder: string): UnitSpec {
+  const peer = (id: MachineId): string => `http://${id.ip}:${ETCD_PEER_PORT}`;
+  const client = `http://${member.ip}:${ETCD_PORT}`;
+  const cluster = plan.etcdMembers.map((id) => `${id.name}=${peer(id)}`).join(",");
+  return {
+    name: member.name,
+    argv: [
+      ...["etcd", "--name", member.name, "--data-dir", dataFolder],
+      ...["--listen-client-urls", `${client},http://127.0.0.1:${ETCD_PORT}`],
+      ...["--advertise-client-urls", client],
+      ...["--listen-peer-urls", peer(member), "--initial-advertise-peer-urls", peer(member)],
+      ...["--initial-cluster", cluster, "--logger", "zap"],
+    ],
+    // etcd 3.4 refuses to run on arm64 without this word of consent.
+    env: { ETCD_UNSUPPORTED_ARCH: process.arch },
+  };
+}
+
+export function controllerUnit(plan: ClusterPlan, controller: MachineId): UnitSpec {
+  return {
+    name: controller.name,
+    argv: [
+      ...program("controller/main.js"),
+      ...["--etcd-endpoints", etcdEndpoints(plan.etcdMembers), "--name", controller.name],
+      ...["--listen", `${controller.ip}:${CONTROLLER_PORT}`],
+      ...["--advertise-address", `${controller.ip}:${CONTROLLER_PORT}`],
+      ...["--healthz-ip", "127.0.0.1", "--healthz-port", String(HEALTHZ_PORT)],
+      ...["--insecure", "--log-format", "json", ...plan.controllerOptions],
+    ],
+  };
+}
+
+export function agentUnit(plan: ClusterPlan, node: MachineId): UnitSpec {
+  const controllers = plan.controllers.map((id) => `${id.ip}:${CONTROLLER_PORT}`).join(",");
+  return {
+    name: node.name,
+    argv: [
+      ...program("agent/main.js"),
+      ...["--controllers", controllers, "--ip-masq"],
+      ...["--healthz-ip", "127.0.0.1", "--healthz-port", String(HEALTHZ_PORT)],
+      ...["--insecure", "--log-format", "json", ...plan.agentOptions],
+    ],
+  };
+}

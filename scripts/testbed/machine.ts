@@ -1,0 +1,130 @@
+/**
+ * A machine of the lab: its own network, mount and UTS namespaces, all bound to files, so
+ * that it exists without a process. Its disk is the host's, with /etc and /var/lib as
+ * overlays and a /run of its own: default paths of the daemons work on every machine.
+ */
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import {
+  type CommandOptions,
+  type CommandResult,
+  plainEnvironment,
+  run,
+  tryRun,
+} from "./command.ts";
+import { processesIn, signalProcess } from "./process-identity.ts";
+import { labsFolder, type Site } from "./site.ts";
+import { type MachineId, machineNamespace } from "./topology.ts";
+
+/** Folders of a machine's disk that are its own; the rest is the host's. */
+const OVERLAYS = ["/etc", "/var/lib"] as const;
+
+export class Machine {
+  readonly id: MachineId;
+  /** Name of its network namespace, as `ip -n` takes it. */
+  readonly namespace: string;
+  readonly #folder: string;
+  /** Variables every program on this machine gets. */
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor(site: Site, id: MachineId, env: Readonly<Record<string, string>> = {}) {
+    this.id = id;
+    this.namespace = machineNamespace(site.name, id);
+    this.#folder = join(site.folder, "machines", id.name);
+    this.#env = env;
+  }
+
+  /** Makes the namespaces; the machine has no network yet (see Underlay.attach). */
+  async create(): Promise<void> {
+    for (const name of ["run", ...OVERLAYS.flatMap((path) => [upper(path), work(path)])]) {
+      mkdirSync(join(this.#folder, name), { recursive: true });
+    }
+    for (const name of ["mnt", "uts"]) writeFileSync(join(this.#folder, name), "");
+    await run(["ip", "netns", "add", this.namespace]);
+    const unshare = ["unshare", `--mount=${this.#folder}/mnt`, `--uts=${this.#folder}/uts`];
+    await run([
+      ...["nsenter", `--net=/run/netns/${this.namespace}`, ...unshare, "--propagation=private"],
+      ...["sh", "-euc", DISK_SCRIPT, "sh", this.#folder, this.id.name, labsFolder()],
+    ]);
+  }
+
+  get name(): string {
+    return this.id.name;
+  }
+
+  /** argv that runs `argv` on this machine, in `pod` when given. The process keeps its pid. */
+  enter(argv: readonly string[], pod?: string): string[] {
+    const inPod = pod === undefined ? [] : ["ip", "netns", "exec", pod];
+    const namespaces = [`--mount=${this.#folder}/mnt`, `--uts=${this.#folder}/uts`];
+    return ["nsenter", `--net=/run/netns/${this.namespace}`, ...namespaces, ...inPod, ...argv];
+  }
+
+  get env(): Record<string, string> {
+    return { ...plainEnvironment(), ...this.#env };
+  }
+
+  /** Runs a program on this machine; its standard output. */
+  exec(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
+    return run(this.enter(argv), { env: this.env, ...options });
+  }
+
+  tryExec(argv: readonly string[], options: CommandOptions = {}): Promise<CommandResult> {
+    return tryRun(this.enter(argv), { env: this.env, ...options });
+  }
+
+  execInPod(pod: string, argv: readonly string[], options: CommandOptions = {}): Promise<string> {
+    return run(this.enter(argv, pod), { env: this.env, ...options });
+  }
+
+  tryExecInPod(
+    pod: string,
+    argv: readonly string[],
+    options: CommandOptions = {},
+  ): Promise<CommandResult> {
+    return tryRun(this.enter(argv, pod), { env: this.env, ...options });
+  }
+
+  /** A file below this machine's /run; undefined when it is not there. */
+  readRunFile(path: string): string | undefined {
+    try {
+      return readFileSync(join(this.#folder, "run", path), "utf8");
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Kills whatever still runs on it and removes its namespaces. */
+  async destroy(): Promise<void> {
+    killAllOn([join(this.#folder, "uts")]);
+    await tryRun(["ip", "netns", "del", this.namespace]);
+    for (const name of ["mnt", "uts"]) {
+      await tryRun(["umount", "--lazy", join(this.#folder, name)]);
+    }
+  }
+}
+
+/** SIGKILL to every process of these UTS namespaces: nothing but a lab's own is in them. */
+export function killAllOn(utsFiles: readonly string[]): void {
+  for (const found of processesIn("uts", utsFiles)) signalProcess(found, "SIGKILL");
+}
+
+function upper(path: string): string {
+  return `disk${path}`;
+}
+
+function work(path: string): string {
+  return `work${path}`;
+}
+
+/**
+ * Arguments: the machine's folder, its host name, the folder of all labs. Mounts that were
+ * copied from the host and would keep other namespaces alive are dropped first.
+ */
+const DISK_SCRIPT = `
+hostname "$2"
+${OVERLAYS.map((path) => `mount -t overlay -o "lowerdir=${path},upperdir=$1/${upper(path)},workdir=$1/${work(path)}" overlay ${path}`).join("\n")}
+mount -t sysfs sysfs /sys
+umount -l -R /run/netns 2>/dev/null || true
+for other in "$3"/*; do case "$1" in "$other"/*) ;; *) umount -l -R "$other" 2>/dev/null || true ;; esac; done
+mount --bind "$1/run" /run
+`;

@@ -1,0 +1,58 @@
+/** Pings from pod to pod without a pause, to count what a fault costs. */
+import { LineProcess } from "./line-process.ts";
+import { type PingReport, readPing } from "./ping-report.ts";
+import type { Pod } from "./pods.ts";
+import { until } from "./poll.ts";
+
+/** 100 packets a second. */
+const INTERVAL_SECONDS = 0.01;
+const FIRST_ANSWER_MS = 10_000;
+
+export class Pinger implements AsyncDisposable {
+  readonly from: Pod;
+  readonly to: Pod;
+  readonly #lines: string[] = [];
+  readonly #process: LineProcess;
+
+  private constructor(from: Pod, to: Pod) {
+    this.from = from;
+    this.to = to;
+    const ping = ["ping", "-n", "-D", "-i", String(INTERVAL_SECONDS), to.ip];
+    this.#process = new LineProcess(from.machine.enter(ping, from.name), (line) =>
+      this.#lines.push(line),
+    );
+  }
+
+  /** Resolves when the first answers have come. */
+  static async start(from: Pod, to: Pod): Promise<Pinger> {
+    const pinger = new Pinger(from, to);
+    await pinger.answered(3);
+    return pinger;
+  }
+
+  /** Waits for this many more answers: "the network works now". */
+  async answered(count: number, deadlineMs = FIRST_ANSWER_MS): Promise<void> {
+    const before = this.#lines.length;
+    const what = `${count} answers from ${this.to.ip} to ${this.from.name} of ${this.from.machine.name}`;
+    await until(what, { deadlineMs, everyMs: 10 }, () =>
+      this.#lines.length >= before + count ? true : undefined,
+    );
+  }
+
+  /** Ends the pings and counts. */
+  async stop(): Promise<PingReport> {
+    // SIGINT makes ping print its summary.
+    await this.#process.end("SIGINT");
+    return readPing(this.#lines);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process[Symbol.asyncDispose]();
+  }
+}
+
+/** One question, one answer within a second. */
+export async function pingOnce(from: Pod, to: Pod): Promise<boolean> {
+  const ping = ["ping", "-n", "-c", "1", "-W", "1", to.ip];
+  return (await from.machine.tryExecInPod(from.name, ping)).code === 0;
+}

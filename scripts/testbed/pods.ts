@@ -1,0 +1,96 @@
+/**
+ * Containers' networks on a node, by the real CNI plugins bridge and host-local, with the
+ * configuration that flannel's own CNI plugin would generate from subnet.env.
+ */
+import { TwillError } from "../../common/errors.ts";
+import type { Machine } from "./machine.ts";
+
+const CNI_FOLDER = "/usr/lib/cni";
+
+export interface Pod {
+  readonly machine: Machine;
+  /** Name of its network namespace on the machine. */
+  readonly name: string;
+  readonly ip: string;
+}
+
+export type SubnetEnv = Readonly<Record<string, string>>;
+
+export function parseSubnetEnv(text: string): SubnetEnv {
+  const env: Record<string, string> = {};
+  for (const [, key = "", value = ""] of text.matchAll(/^(\w+)=(.*)$/gm)) env[key] = value;
+  return env;
+}
+
+/** The network configuration for the bridge plugin. */
+export function cniConfig(env: SubnetEnv): string {
+  const subnets = [env["FLANNEL_SUBNET"], env["FLANNEL_IPV6_SUBNET"]].filter(
+    (it) => it !== undefined,
+  );
+  const networks = [env["FLANNEL_NETWORK"], env["FLANNEL_IPV6_NETWORK"]].filter(
+    (it) => it !== undefined,
+  );
+  return JSON.stringify({
+    cniVersion: "0.4.0",
+    name: "cbr0",
+    type: "bridge",
+    bridge: "cni0",
+    mtu: Number(env["FLANNEL_MTU"]),
+    isGateway: true,
+    isDefaultGateway: true,
+    hairpinMode: true,
+    ipMasq: env["FLANNEL_IPMASQ"] !== "true",
+    ipam: {
+      type: "host-local",
+      ranges: subnets.map((gateway) => [{ subnet: subnetOfGateway(gateway) }]),
+      routes: networks.map((dst) => ({ dst })),
+    },
+  });
+}
+
+/** "10.244.7.1/24" to "10.244.7.0/24": host-local wants the network, subnet.env has its first address. */
+function subnetOfGateway(gateway: string): string {
+  return gateway.replace(/1\/([0-9]+)$/, (_, length: string) =>
+    gateway.includes(":") ? `/${length}` : `0/${length}`,
+  );
+}
+
+/** Starts a pod; subnet.env must be there. */
+export async function addPod(machine: Machine, name: string): Promise<Pod> {
+  const env = machine.readRunFile("flannel/subnet.env");
+  if (env === undefined) {
+    throw new TwillError("FILE_FAILED", `${machine.name} has no /run/flannel/subnet.env yet`);
+  }
+  await machine.exec(["ip", "netns", "add", name]);
+  // Container runtimes call the loopback plugin for this.
+  await machine.exec(["ip", "-n", name, "link", "set", "dev", "lo", "up"]);
+  const result = await bridge(machine, name, "ADD", cniConfig(parseSubnetEnv(env)));
+  return { machine, name, ip: addressOf(result) };
+}
+
+export async function removePod(pod: Pod): Promise<void> {
+  const env = pod.machine.readRunFile("flannel/subnet.env") ?? "";
+  await bridge(pod.machine, pod.name, "DEL", cniConfig(parseSubnetEnv(env)));
+  await pod.machine.exec(["ip", "netns", "del", pod.name]);
+}
+
+function bridge(machine: Machine, pod: string, command: string, config: string): Promise<string> {
+  const env = {
+    ...machine.env,
+    CNI_COMMAND: command,
+    CNI_CONTAINERID: pod,
+    CNI_NETNS: `/run/netns/${pod}`,
+    CNI_IFNAME: "eth0",
+    CNI_PATH: CNI_FOLDER,
+  };
+  return machine.exec([`${CNI_FOLDER}/bridge`], { env, input: config });
+}
+
+/** The pod's first address in a CNI result. */
+function addressOf(result: string): string {
+  const address = /"address":\s*"([^"/]+)\//.exec(result)?.[1];
+  if (address === undefined) {
+    throw new TwillError("COMMAND_FAILED", `the bridge plugin named no address: ${result}`);
+  }
+  return address;
+}

@@ -1,0 +1,125 @@
+/**
+ * What etcd holds, asked by etcdctl from an etcd member's machine: the test bed judges the
+ * daemons by what any operator can see, never by their own code.
+ */
+import { TwillError } from "../../common/errors.ts";
+import type { CommandOptions } from "./command.ts";
+import type { Machine } from "./machine.ts";
+
+export const PREFIX = "/coreos.com/network";
+export const CONFIG_KEY = `${PREFIX}/config`;
+export const SUBNETS = `${PREFIX}/subnets/`;
+export const ELECTION = `${PREFIX}/twill/election`;
+
+export interface EtcdEntry {
+  readonly key: string;
+  readonly value: string;
+  readonly createRevision: number;
+  readonly modRevision: number;
+  /** Decimal; "0": none. */
+  readonly etcdLease: string;
+}
+
+/** One row of the lease table as etcd has it. */
+export interface LeaseRow {
+  /** "10.244.7.0/24" */
+  readonly subnet: string;
+  readonly publicIp: string;
+  readonly backendType: string;
+  /** Empty when the backend has none. */
+  readonly vtepMac: string;
+  readonly entry: EtcdEntry;
+}
+
+export class Registry {
+  readonly #members: readonly Machine[];
+
+  constructor(members: readonly Machine[]) {
+    this.#members = members;
+  }
+
+  /** Runs etcdctl; endpoints come from the machine's environment. */
+  async etcdctl(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
+    const [machine] = this.#members;
+    if (machine === undefined) throw new TwillError("BUG", "a lab has at least one etcd member");
+    return machine.exec(["etcdctl", "--command-timeout=3s", ...argv], options);
+  }
+
+  async put(key: string, value: string): Promise<void> {
+    await this.etcdctl(["put", key], { input: value });
+  }
+
+  async list(prefix: string): Promise<EtcdEntry[]> {
+    return parseEntries(await this.etcdctl(["get", "--prefix", "-w", "json", prefix]));
+  }
+
+  async leases(): Promise<LeaseRow[]> {
+    return (await this.list(SUBNETS)).map(leaseRow).filter((row) => row !== undefined);
+  }
+
+  /** Seconds left of an etcd lease, and what it was granted for; undefined when it is gone. */
+  async timeToLive(etcdLease: string): Promise<{ left: number; granted: number } | undefined> {
+    const hex = BigInt(etcdLease).toString(16);
+    const text = await this.etcdctl(["lease", "timetolive", hex]);
+    const match = /granted with TTL\((\d+)s\), remaining\((\d+)s\)/.exec(text);
+    return match === null ? undefined : { granted: Number(match[1]), left: Number(match[2]) };
+  }
+
+  /** Gives a lease back as an operator would; its key goes with it. */
+  async revoke(row: LeaseRow): Promise<void> {
+    if (row.entry.etcdLease === "0") await this.etcdctl(["del", row.entry.key]);
+    else await this.etcdctl(["lease", "revoke", BigInt(row.entry.etcdLease).toString(16)]);
+  }
+
+  /**
+   * The campaign as etcd's own election layout has it: who made the oldest key below the
+   * election leads. This is what `etcdctl elect --listen` answers.
+   */
+  async leader(): Promise<string | undefined> {
+    const campaign = await this.list(`${ELECTION}/`);
+    return campaign.toSorted((a, b) => a.createRevision - b.createRevision)[0]?.value;
+  }
+}
+
+/** Entries of `etcdctl get -w json`. */
+export function parseEntries(json: string): EtcdEntry[] {
+  // Lease ids exceed 2^53: they are read as text (values are base64, so this hits nothing else).
+  const answer: unknown = JSON.parse(json.replaceAll(/"lease":(-?[0-9]+)/g, '"lease":"$1"'));
+  const kvs = field(answer, "kvs");
+  if (!Array.isArray(kvs)) return [];
+  return kvs.map((kv: unknown) => ({
+    key: base64(field(kv, "key")),
+    value: base64(field(kv, "value")),
+    createRevision: Number(field(kv, "create_revision")),
+    modRevision: Number(field(kv, "mod_revision")),
+    etcdLease: text(field(kv, "lease")) || "0",
+  }));
+}
+
+function leaseRow(entry: EtcdEntry): LeaseRow | undefined {
+  const subnet = entry.key.slice(SUBNETS.length).split("&")[0]?.replace("-", "/");
+  try {
+    const value: unknown = JSON.parse(entry.value);
+    return {
+      subnet: subnet ?? "",
+      publicIp: text(field(value, "PublicIP")),
+      backendType: text(field(value, "BackendType")),
+      vtepMac: text(field(field(value, "BackendData"), "VtepMAC")),
+      entry,
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function field(value: unknown, name: string): unknown {
+  return typeof value === "object" && value !== null ? Reflect.get(value, name) : undefined;
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function base64(value: unknown): string {
+  return Buffer.from(text(value), "base64").toString("utf8");
+}
