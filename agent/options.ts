@@ -11,6 +11,7 @@ import { formatIp } from "../common/net/ip.ts";
 import { nearest } from "../common/text/nearest.ts";
 import type { InterfaceWish } from "./host/interface-select.ts";
 import { AGENT_OPTION_TABLE, type GivenOptions } from "./option-table.ts";
+import type { TlsFiles } from "./rpc/channel.ts";
 
 export interface AgentOptions {
   /** "host:port" each, at least one for `run`. */
@@ -28,13 +29,6 @@ export interface AgentOptions {
   readonly healthz: HostPort | undefined;
   readonly logFormat: "json" | "text";
   readonly logLevel: Level;
-}
-
-/** Paths; empty: not given. Certificate and key come together or not at all. */
-export interface TlsFiles {
-  readonly caFile: string;
-  readonly certFile: string;
-  readonly keyFile: string;
 }
 
 export interface RuleOptions {
