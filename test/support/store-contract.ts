@@ -3,6 +3,7 @@
  * store and a real etcd, so what the unit tests assume of the store is what etcd does.
  */
 import assert from "node:assert/strict";
+import { setMaxListeners } from "node:events";
 import { describe, it } from "node:test";
 import { TwillError } from "../../common/errors.ts";
 import { NO_ETCD_LEASE, type Revision } from "../../common/lease/lease.ts";
@@ -49,8 +50,15 @@ export async function take(
 
 export const codeOf = (error: unknown): string => TwillError.from(error).code;
 
-export function storeContract(name: string, open: () => Promise<StoreUnderTest>): void {
+/** Hundreds of calls wait on it at once, which is no leak. */
+function sharedSignal(): AbortSignal {
   const signal = AbortSignal.timeout(10 * TEST_TIMEOUT_MS);
+  setMaxListeners(0, signal);
+  return signal;
+}
+
+export function storeContract(name: string, open: () => Promise<StoreUnderTest>): void {
+  const signal = sharedSignal();
 
   describe(`${name} as a store: keys`, () => {
     it("lists an empty prefix with the revision it is empty at", async () => {
@@ -284,7 +292,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
 }
 
 function watchContract(name: string, open: () => Promise<StoreUnderTest>): void {
-  const signal = AbortSignal.timeout(10 * TEST_TIMEOUT_MS);
+  const signal = sharedSignal();
 
   describe(`${name} as a store: watch`, () => {
     it("gives one change set per revision, everything of it together, in order", async () => {
@@ -378,7 +386,7 @@ function watchContract(name: string, open: () => Promise<StoreUnderTest>): void 
 }
 
 function leaseContract(name: string, open: () => Promise<StoreUnderTest>): void {
-  const signal = AbortSignal.timeout(10 * TEST_TIMEOUT_MS);
+  const signal = sharedSignal();
 
   describe(`${name} as a store: etcd leases`, () => {
     it("ties keys to an etcd lease and deletes them in one revision on revoke", async () => {

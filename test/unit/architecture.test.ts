@@ -29,7 +29,8 @@ const HOMES: readonly { library: RegExp; homes: RegExp }[] = [
   { library: /^winston$/, homes: /^common\/log\.ts$/ },
   {
     library: /^@grpc\//,
-    homes: /^(controller\/rpc\/|agent\/rpc\/|cli\/|proto\/|common\/rpc\/|scripts\/)/,
+    homes:
+      /^(controller\/rpc\/|controller\/store\/etcd-|agent\/rpc\/|cli\/|proto\/|common\/rpc\/|scripts\/)/,
   },
   {
     library: /^node:child_process$/,
