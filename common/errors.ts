@@ -44,6 +44,8 @@ export const ERROR_TRAITS = {
   LEASE_EXHAUSTED: row("backoff", "RESOURCE_EXHAUSTED", "error"),
   /** Somebody else holds the subnet or the public address that was claimed. */
   LEASE_CONFLICT: row("backoff", "ALREADY_EXISTS", "error"),
+  /** Somebody else holds the subnet that a node used before; asking without it gets another. */
+  SUBNET_TAKEN: row("backoff", "ALREADY_EXISTS", "error"),
   LEASE_LOST: row("now", "ABORTED", "error"),
   STORE_UNAVAILABLE: row("backoff", "UNAVAILABLE", "warn"),
   STORE_TIMEOUT: row("backoff", "DEADLINE_EXCEEDED", "warn"),

@@ -1,0 +1,14 @@
+/** Where things lie below the prefix (design 3); the store's keys are relative to it. */
+
+export const CONFIG_KEY = "config";
+export const SUBNETS = "subnets/";
+export const NODES = "twill/nodes/";
+export const ELECTION = "twill/election/";
+
+export function subnetKey(leaseKey: string): string {
+  return `${SUBNETS}${leaseKey}`;
+}
+
+export function nodeKey(node: string): string {
+  return `${NODES}${node}`;
+}

@@ -1,0 +1,38 @@
+/** What one step of the store's history did to the lease table; plain data between its readers. */
+import type { EtcdLeaseId, Lease, Revision, Subnets } from "../../common/lease/lease.ts";
+
+/** A lease of the table, with what etcd says about its key and its bytes for the stream. */
+export interface LeaseRow {
+  readonly lease: Lease;
+  /** "0": a reservation. */
+  readonly etcdLease: EtcdLeaseId;
+  readonly createRevision: Revision;
+  readonly modRevision: Revision;
+  /** See lease-record.ts. */
+  readonly bytes: Uint8Array;
+}
+
+/** A key below subnets/ or twill/nodes/ that is not what it should be; skipped, and harms nobody. */
+export interface MalformedKey {
+  /** Relative to the prefix. */
+  readonly key: string;
+  readonly reason: string;
+  /** Set when the key is a subnet all the same: it is not given out while the key stands. */
+  readonly blocks: Subnets | undefined;
+}
+
+export interface TableChange {
+  readonly revision: Revision;
+  /** Leases that are new or differ in what agents see, in no order. */
+  readonly upserts: readonly LeaseRow[];
+  /** Lease keys that are gone. */
+  readonly removes: readonly string[];
+  /** Lease keys that may occupy something else, or belong to another etcd lease, than before. */
+  readonly touched: readonly string[];
+  /** Nodes whose record or held lease may be another than before. */
+  readonly nodes: readonly string[];
+  /** Keys that became malformed. */
+  readonly malformed: readonly MalformedKey[];
+  readonly configChanged: boolean;
+  readonly leaderChanged: boolean;
+}
