@@ -25,11 +25,14 @@ export type Allocation =
     }
   | { readonly kind: "exhausted"; readonly family: Family };
 
-/** `hints`: subnets the node had before, the best first. */
-export function allocate(taken: Taken, hints: readonly Subnets[]): Allocation {
-  const v4 = choose(taken.v4, hints, 4);
+/**
+ * `hints`: subnets the node had before, the best first. `own`: what it holds now and gives up
+ * for the new lease; each half that fits stays, so that turning IPv6 on renumbers nobody.
+ */
+export function allocate(taken: Taken, hints: readonly Subnets[], own?: Subnets): Allocation {
+  const v4 = keep(taken.v4, own?.v4) ?? choose(taken.v4, hints, 4);
   if (v4 === "exhausted") return { kind: "exhausted", family: 4 };
-  const v6 = choose(taken.v6, hints, 6);
+  const v6 = keep(taken.v6, own?.v6) ?? choose(taken.v6, hints, 6);
   if (v6 === "exhausted") return { kind: "exhausted", family: 6 };
   const subnets = { v4: v4?.subnet, v6: v6?.subnet };
   return {
@@ -42,6 +45,11 @@ export function allocate(taken: Taken, hints: readonly Subnets[]): Allocation {
 interface Choice {
   readonly subnet: Cidr;
   readonly hinted: boolean;
+}
+
+function keep(occupancy: Occupancy | undefined, own: Cidr | undefined): Choice | undefined {
+  const fits = own !== undefined && (occupancy?.fits(own) ?? false);
+  return fits ? { subnet: own, hinted: true } : undefined;
 }
 
 /** undefined: the network does not have this family. */

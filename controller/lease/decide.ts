@@ -21,7 +21,7 @@ import {
 import { formatSubnetKey, parseSubnetKey } from "../../common/lease/subnet-key.ts";
 import { formatCidr } from "../../common/net/cidr.ts";
 import { type Family, formatIp, type Ip, sameIp } from "../../common/net/ip.ts";
-import { allocate, fitsConfig } from "./allocate.ts";
+import { allocate, fitsConfig, type Taken } from "./allocate.ts";
 import type { HeldLease, LeaseBook } from "./lease-book.ts";
 
 export interface RegistrationRequest {
@@ -152,21 +152,13 @@ function allocateAnew(
   const conflict = previousTaken(request, book, config, outgrown);
   if (conflict !== undefined) return conflict;
   const remembered = parseSubnetKey(book.record(node)?.record.subnet ?? "");
-  const hints = [outgrown?.lease.subnets, previous, remembered].filter(
-    (hint) => hint !== undefined,
-  );
-  const allocation = allocate(book.taken, hints);
+  const hints = [previous, remembered].filter((hint) => hint !== undefined);
+  // A reservation is honoured for ever, also when the config no longer allows handing it out.
+  const instead = outgrown?.etcdLease === NO_ETCD_LEASE ? undefined : outgrown;
+  const allocation = allocate(book.taken, hints, instead?.lease.subnets);
   if (allocation.kind === "exhausted") return exhausted(node, book, config, allocation.family);
   const { subnets, hinted } = allocation;
-  // A reservation is honoured for ever, also when the config no longer allows handing it out.
-  const isReservation = outgrown?.etcdLease === NO_ETCD_LEASE;
-  return {
-    kind: "allocate",
-    subnets,
-    attrs,
-    hinted,
-    instead: isReservation ? undefined : outgrown,
-  };
+  return { kind: "allocate", subnets, attrs, hinted, instead };
 }
 
 /** Somebody else sits in the subnet this node's containers still use: that must be seen, not skipped. */
@@ -178,6 +170,7 @@ function previousTaken(
 ): Refusal | undefined {
   const { node, previous } = request;
   if (previous === undefined || !fitsConfig(previous, config)) return undefined;
+  if (isFree(previous, book.taken)) return undefined;
   const other = book.overlapping(previous).find(({ key }) => key !== outgrown?.lease.key);
   if (other === undefined) return undefined;
   return refuse(
@@ -186,6 +179,11 @@ function previousTaken(
       `${holderText(other)}: register without a previous subnet to get another one, ` +
       "or release the other holder",
   );
+}
+
+function isFree({ v4, v6 }: Subnets, taken: Taken): boolean {
+  const free4 = v4 === undefined || (taken.v4?.isFree(v4) ?? false);
+  return free4 && (v6 === undefined || (taken.v6?.isFree(v6) ?? false));
 }
 
 function exhausted(node: string, book: LeaseBook, config: NetworkConfig, family: Family): Refusal {

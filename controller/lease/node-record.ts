@@ -4,8 +4,8 @@
  * people with etcdctl; written in the same transaction as the subnets key.
  */
 
-import type { LeaseAttrs } from "../../common/lease/lease.ts";
 import { isJsonObject } from "../../common/config/json-fields.ts";
+import type { LeaseAttrs } from "../../common/lease/lease.ts";
 import { decodeLeaseValue } from "../../common/lease/lease-json.ts";
 import { formatIp } from "../../common/net/ip.ts";
 
@@ -20,6 +20,18 @@ export interface NodeRecord {
   readonly lastRegistered: string;
   /** When the lease was given back; "" while it was not. */
   readonly released: string;
+}
+
+/** A node of which nothing is known but that it has a record. */
+export function emptyRecord(name: string): NodeRecord {
+  const attrs = {
+    publicIp: undefined,
+    publicIpv6: undefined,
+    backendType: "",
+    backendData: "",
+    backendV6Data: "",
+  };
+  return { name, subnet: "", attrs, firstSeen: "", lastRegistered: "", released: "" };
 }
 
 /** 1 to 253 characters of [a-zA-Z0-9._-], and neither "." nor "..": it becomes a key and a file name. */

@@ -122,7 +122,8 @@ export class CrumbChain {
 }
 
 function originCrumb(sequence: number, origin: { revision: Revision; digest: Digest }): Crumb {
-  return { sequence, ...origin, upserts: [], removes: [], bytes: 0 };
+  const { revision, digest } = origin;
+  return { sequence, revision, digest, upserts: [], removes: [], bytes: 0 };
 }
 
 function changeBytes({ upserts, removes }: TableChange): number {

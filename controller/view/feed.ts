@@ -23,6 +23,7 @@ export interface HeldTable {
 }
 
 export type Resume =
+  /** The agent holds the newest table; a Bookmark tells it so, and the revision. */
   | { readonly kind: "in-sync"; readonly place: Place }
   | { readonly kind: "resume"; readonly place: Place }
   | { readonly kind: "snapshot"; readonly reason: string };
@@ -37,9 +38,7 @@ export function resume(held: HeldTable, instance: string, chain: CrumbChain): Re
     return { kind: "snapshot", reason: "the agent's table is of another etcd cluster or prefix" };
   }
   const { head } = chain;
-  if (held.digest === formatDigest(head.digest)) {
-    return { kind: "in-sync", place: { sequence: head.sequence, revision: held.revision } };
-  }
+  if (held.digest === formatDigest(head.digest)) return { kind: "in-sync", place: placeAt(head) };
   if (held.revision > chain.newestRevision) {
     return { kind: "snapshot", reason: "the agent's revision lies in the future" };
   }
@@ -49,6 +48,10 @@ export function resume(held: HeldTable, instance: string, chain: CrumbChain): Re
     return { kind: "snapshot", reason: "the agent's table is not what it was at its revision" };
   }
   return { kind: "resume", place: { sequence: crumb.sequence, revision: held.revision } };
+}
+
+export function placeAt(crumb: Crumb): Place {
+  return { sequence: crumb.sequence, revision: crumb.revision };
 }
 
 export interface FeedLimits {
@@ -94,11 +97,7 @@ export function nextFor(
   if (last.bytes > limits.crumbBytes) {
     return { kind: "snapshot", reason: "one change is larger than a delta may be" };
   }
-  return {
-    kind: "delta",
-    delta: merge(place.revision, crumbs, last),
-    place: { sequence: last.sequence, revision: last.revision },
-  };
+  return { kind: "delta", delta: merge(place.revision, crumbs, last), place: placeAt(last) };
 }
 
 /** The crumbs of the next message: at least one when there is any, then until it is full. */

@@ -2,7 +2,7 @@
 import type { LeaseAttrs, Revision } from "../../common/lease/lease.ts";
 import { type Ip, sameIp } from "../../common/net/ip.ts";
 import type { StoredNodeRecord } from "../lease/lease-book.ts";
-import { decodeNodeRecord } from "../lease/node-record.ts";
+import { decodeNodeRecord, emptyRecord } from "../lease/node-record.ts";
 import type { Entry } from "../store/store.ts";
 
 export class NodeRecords {
@@ -24,12 +24,13 @@ export class NodeRecords {
     const old = before === undefined ? [] : [before];
     if (entry === undefined) return { leaseKeys: old };
     const decoded = decodeNodeRecord(node, entry.value);
-    if (decoded.kind === "malformed") return { leaseKeys: old, malformed: decoded.reason };
-    const { record } = decoded;
+    // An unreadable record is as none, but its key is there and the next registration mends it.
+    const record = decoded.kind === "record" ? decoded.record : emptyRecord(node);
     this.#records.set(node, { record, modRevision: entry.modRevision });
     const nodes = this.#nodesByLease.get(record.subnet) ?? new Set<string>();
     this.#nodesByLease.set(record.subnet, nodes.add(node));
-    return { leaseKeys: [...old, record.subnet] };
+    const leaseKeys = [...old, record.subnet];
+    return decoded.kind === "record" ? { leaseKeys } : { leaseKeys, malformed: decoded.reason };
   }
 
   #unlink(leaseKey: string, node: string): void {

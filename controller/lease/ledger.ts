@@ -1,0 +1,160 @@
+/**
+ * The lease table as the leader must see it to decide: the writes that are on their way, or
+ * acknowledged but not yet back through the watch, count as done. So a thousand registrations
+ * can be decided one after the other without waiting for each other's transactions, and none
+ * takes what another has just been promised.
+ */
+import type { NetworkConfig } from "../../common/config/network-config.ts";
+import { type Lease, publicIpOf, type Revision, type Subnets } from "../../common/lease/lease.ts";
+import { type Cidr, overlaps } from "../../common/net/cidr.ts";
+import { type Ip, sameIp } from "../../common/net/ip.ts";
+import type { LeaseTable } from "../view/lease-table.ts";
+import type { TableChange } from "../view/table-change.ts";
+import type { Taken } from "./allocate.ts";
+import type { HeldLease, LeaseBook, StoredNodeRecord } from "./lease-book.ts";
+import type { NodeRecord } from "./node-record.ts";
+import { Occupancy } from "./occupancy.ts";
+
+/** A write of one node's lease, from being decided to being seen in the table. */
+export interface PendingWrite {
+  readonly record: NodeRecord;
+  /** The lease it makes or changes; undefined: none, it only gives back. */
+  readonly put: Omit<HeldLease, "modRevision"> | undefined;
+  /** Lease keys it deletes. */
+  readonly removes: readonly string[];
+}
+
+interface Pending extends PendingWrite {
+  /** 0 until it is acknowledged. */
+  readonly revision: Revision;
+}
+
+export class Ledger implements LeaseBook {
+  readonly #table: LeaseTable;
+  readonly #pending = new Map<string, Pending>();
+  /** What each taken key of the table counts for in `taken`. */
+  readonly #counted = new Map<string, Subnets>();
+  #taken: Taken = { v4: undefined, v6: undefined };
+
+  constructor(table: LeaseTable, config: NetworkConfig | undefined) {
+    this.#table = table;
+    this.setConfig(config);
+  }
+
+  get taken(): Taken {
+    return this.#taken;
+  }
+
+  /** Counts everything again, for another range. Costs O(leases). */
+  setConfig(config: NetworkConfig | undefined): void {
+    this.#taken = {
+      v4: config?.v4 === undefined ? undefined : new Occupancy(config.v4),
+      v6: config?.v6 === undefined ? undefined : new Occupancy(config.v6),
+    };
+    this.#counted.clear();
+    for (const key of this.#table.takenKeys()) this.#recount(key);
+    for (const { put } of this.#pending.values()) this.#add(put?.lease.subnets);
+  }
+
+  /** Follows the table; to be called after every change of it. */
+  observe(change: TableChange): void {
+    for (const key of change.touched) this.#recount(key);
+    for (const [node, { revision }] of this.#pending) {
+      if (revision > 0 && revision <= this.#table.revision) this.drop(node);
+    }
+  }
+
+  /** The write is decided; its subnets are taken from now on. One per node at a time. */
+  hold(node: string, write: PendingWrite): void {
+    this.drop(node);
+    this.#pending.set(node, { ...write, revision: 0 });
+    this.#add(write.put?.lease.subnets);
+  }
+
+  /** The write is in the store; it is held until the table has seen its revision. */
+  confirm(node: string, revision: Revision): void {
+    const pending = this.#pending.get(node);
+    if (pending === undefined) return;
+    if (revision <= this.#table.revision) this.drop(node);
+    else this.#pending.set(node, { ...pending, revision });
+  }
+
+  /** The write did not happen, or the table shows it by now. */
+  drop(node: string): void {
+    const pending = this.#pending.get(node);
+    if (pending === undefined) return;
+    this.#pending.delete(node);
+    this.#remove(pending.put?.lease.subnets);
+  }
+
+  held(node: string): HeldLease | undefined {
+    const pending = this.#pending.get(node);
+    return pending === undefined ? this.#table.heldBy(node) : putOf(pending);
+  }
+
+  record(node: string): StoredNodeRecord | undefined {
+    const pending = this.#pending.get(node);
+    if (pending === undefined) return this.#table.record(node);
+    return { record: pending.record, modRevision: pending.revision };
+  }
+
+  withPublicIp(ip: Ip): readonly HeldLease[] {
+    const stored = this.#table.withPublicIp(ip).filter(({ lease }) => !this.#isPending(lease.key));
+    const puts = [...this.#pending.values()].map(putOf).filter((put) => put !== undefined);
+    return [...stored, ...puts.filter(({ lease }) => hasPublicIp(lease, ip))];
+  }
+
+  overlapping(subnets: Subnets): readonly { key: string; lease: Lease | undefined }[] {
+    const stored = [...this.#table.takenKeys()]
+      .filter((key) => !this.#isPending(key))
+      .filter((key) => anyOverlap(this.#table.taken(key), subnets))
+      .map((key) => ({ key, lease: this.#table.rows.get(key)?.lease }));
+    const puts = [...this.#pending.values()].flatMap(({ put }) => put?.lease ?? []);
+    const held = puts.filter((lease) => anyOverlap(lease.subnets, subnets));
+    return [...stored, ...held.map((lease) => ({ key: lease.key, lease }))];
+  }
+
+  /** True when a pending write says something else of this key than the table does. */
+  #isPending(key: string): boolean {
+    for (const { put, removes } of this.#pending.values()) {
+      if (put?.lease.key === key || removes.includes(key)) return true;
+    }
+    return false;
+  }
+
+  #recount(key: string): void {
+    const before = this.#counted.get(key);
+    const after = this.#table.taken(key);
+    this.#add(after);
+    this.#remove(before);
+    if (after === undefined) this.#counted.delete(key);
+    else this.#counted.set(key, after);
+  }
+
+  #add(subnets: Subnets | undefined): void {
+    if (subnets?.v4 !== undefined) this.#taken.v4?.add(subnets.v4);
+    if (subnets?.v6 !== undefined) this.#taken.v6?.add(subnets.v6);
+  }
+
+  #remove(subnets: Subnets | undefined): void {
+    if (subnets?.v4 !== undefined) this.#taken.v4?.remove(subnets.v4);
+    if (subnets?.v6 !== undefined) this.#taken.v6?.remove(subnets.v6);
+  }
+}
+
+function putOf({ put, revision }: Pending): HeldLease | undefined {
+  return put === undefined ? undefined : { ...put, modRevision: revision };
+}
+
+function hasPublicIp({ attrs }: Lease, ip: Ip): boolean {
+  const own = publicIpOf(attrs, ip.family);
+  return own !== undefined && sameIp(own, ip);
+}
+
+function anyOverlap(a: Subnets | undefined, b: Subnets): boolean {
+  return halvesOverlap(a?.v4, b.v4) || halvesOverlap(a?.v6, b.v6);
+}
+
+function halvesOverlap(a: Cidr | undefined, b: Cidr | undefined): boolean {
+  return a !== undefined && b !== undefined && overlaps(a, b);
+}
