@@ -187,6 +187,7 @@ describe("the lease table", () => {
       fc.property(states, fc.integer(), (sequence, seed) => {
         for (const { name, steps } of expansions(sequence, seededRandom(seed))) {
           const history = new StoreHistory();
+          history.put("config", "{}");
           for (const { upserts, removes } of steps) history.commit(new Map(upserts), removes);
           const expected = shown(listed(history));
           assert.deepEqual(shown(followed(history)), expected, name);
