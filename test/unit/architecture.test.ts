@@ -27,6 +27,7 @@ const HOMES: readonly { library: RegExp; homes: RegExp }[] = [
   { library: /^netlink($|\/)/, homes: /^agent\/kernel\// },
   { library: /^koffi$/, homes: /^agent\/(kernel|tunnel)\// },
   { library: /^winston$/, homes: /^common\/log\.ts$/ },
+  { library: /^prom-client$/, homes: /^common\/metrics\.ts$/ },
   {
     library: /^@grpc\//,
     homes:
