@@ -10,8 +10,9 @@
 import type { BackendType } from "../../common/config/backend-config.ts";
 import type { NetworkConfig } from "../../common/config/network-config.ts";
 import type { Lease } from "../../common/lease/lease.ts";
-import type { Family } from "../../common/net/ip.ts";
+import type { Family, Ip } from "../../common/net/ip.ts";
 import type { Mac } from "../../common/net/mac.ts";
+import type { TunnelPeer } from "../tunnel/peer-table.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { KernelObject } from "./kernel-object.ts";
 import type { LinkSpec } from "./kernel-state.ts";
@@ -50,13 +51,25 @@ export type PeerPart =
        */
       readonly claims: readonly string[];
       readonly objects: readonly KernelObject[];
+      /** What the packet loop of the udp backend must know of it. */
+      readonly tunnelPeer?: TunnelPeer;
     }
   | { readonly kind: "invalid"; readonly family: Family; readonly reason: string };
+
+/** The data path that runs in the agent itself (agent/tunnel), for the udp backend. */
+export interface TunnelSpec {
+  readonly deviceName: string;
+  /** Address and port that datagrams are sent from and taken at. */
+  readonly bind: Ip;
+  readonly port: number;
+}
 
 export interface BackendPlanner {
   readonly type: BackendType;
   /** Devices that must work before a lease is asked for. */
   readonly links: readonly LinkSpec[];
+  /** Present when packets need a process: the tunnel is opened once the own lease is known. */
+  readonly tunnel?: TunnelSpec;
   /** What containers may send in one packet: FLANNEL_MTU. */
   readonly mtuBytes: number;
   readonly registration: Registration;

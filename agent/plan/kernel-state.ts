@@ -9,7 +9,7 @@ import { type Family, formatIp, type Ip } from "../../common/net/ip.ts";
 import type { Mac } from "../../common/net/mac.ts";
 
 /** A device of ours, by name; it is created, adopted or made anew as a whole. */
-export type LinkSpec = VxlanLink;
+export type LinkSpec = VxlanLink | TunLink;
 
 export interface VxlanLink {
   readonly kind: "vxlan";
@@ -25,6 +25,16 @@ export interface VxlanLink {
   readonly port: number;
   readonly learning: boolean;
   readonly gbp: boolean;
+}
+
+/**
+ * The udp backend's device (contract 3.3). It is persistent, so whoever comes first makes it
+ * and the others adopt it: the link driver, or agent/tunnel, which reads and writes its packets.
+ */
+export interface TunLink {
+  readonly kind: "tun";
+  readonly name: string;
+  readonly mtuBytes: number;
 }
 
 export interface AddressSpec {

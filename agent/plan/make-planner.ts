@@ -3,6 +3,7 @@
 import { allocPlanner } from "./alloc.ts";
 import type { MadePlanner, PlannerInput } from "./backend-planner.ts";
 import { hostGwPlanner } from "./host-gw.ts";
+import { udpPlanner } from "./udp.ts";
 import { vxlanPlanner } from "./vxlan.ts";
 
 export function makePlanner(input: PlannerInput): MadePlanner {
@@ -14,8 +15,9 @@ export function makePlanner(input: PlannerInput): MadePlanner {
       return hostGwPlanner(input);
     case "alloc":
       return { kind: "planner", planner: allocPlanner(input) };
-    case "ipip":
     case "udp":
+      return udpPlanner(input, backend);
+    case "ipip":
     case "wireguard":
     case "extension":
       return { kind: "refused", reason: `backend ${backend.type} is not available in this build` };

@@ -7,6 +7,7 @@
  */
 import type { Lease } from "../../common/lease/lease.ts";
 import type { PeerProblem } from "../peers/peer-problem.ts";
+import type { TunnelPeer } from "../tunnel/peer-table.ts";
 import type { BackendPlanner, PeerPart } from "./backend-planner.ts";
 import { ClaimBook } from "./claim-book.ts";
 import { formatObject, type KernelObject, objectId } from "./kernel-object.ts";
@@ -22,6 +23,8 @@ interface PlannedLease {
   readonly node: string;
   readonly parts: readonly PeerPart[];
 }
+
+type UsablePart = Extract<PeerPart, { readonly kind: "usable" }>;
 
 export class PlanBook {
   readonly #planner: BackendPlanner;
@@ -39,7 +42,7 @@ export class PlanBook {
 
   /** Leases that are usable peers in at least one family, and free of conflicts there. */
   get peerCount(): number {
-    return [...this.#leases.keys()].filter((key) => this.#objectsOf(key).length > 0).length;
+    return [...this.#leases.keys()].filter((key) => this.#partsOf(key).length > 0).length;
   }
 
   update(upserts: Iterable<Lease>, removes: Iterable<string>): PlanDelta {
@@ -59,6 +62,13 @@ export class PlanBook {
   state(): KernelState {
     const objects = [...this.#base, ...[...this.#leases.keys()].flatMap((k) => this.#objectsOf(k))];
     return { links: this.#planner.links, ...split(objects) };
+  }
+
+  /** Peers of the packet loop, free of conflicts; for `setPeers` of the udp tunnel. */
+  tunnelPeers(): readonly TunnelPeer[] {
+    return [...this.#leases.keys()].flatMap((key) =>
+      this.#partsOf(key).flatMap(({ tunnelPeer }) => tunnelPeer ?? []),
+    );
   }
 
   /** Every lease that is wholly or partly unusable, and why; in order of lease keys. */
@@ -110,13 +120,15 @@ export class PlanBook {
   }
 
   #objectsOf(key: string): readonly KernelObject[] {
-    const planned = this.#leases.get(key);
-    if (planned === undefined) return [];
-    return planned.parts.flatMap((part) =>
-      part.kind === "usable" &&
-      part.claims.every((claim) => this.#claims.holds(scoped(part, claim), key))
-        ? part.objects
-        : [],
+    return this.#partsOf(key).flatMap((part) => part.objects);
+  }
+
+  /** The parts of a lease that are usable and hold all they claim. */
+  #partsOf(key: string): readonly UsablePart[] {
+    return (this.#leases.get(key)?.parts ?? []).filter(
+      (part): part is UsablePart =>
+        part.kind === "usable" &&
+        part.claims.every((claim) => this.#claims.holds(scoped(part, claim), key)),
     );
   }
 }

@@ -47,7 +47,8 @@ const LONGEST_NAME = 15;
 
 export interface FakeDevice {
   readonly name: string;
-  readonly mac: Mac;
+  /** undefined: a device without link addresses (tun). */
+  readonly mac: Mac | undefined;
   readonly kind?: string;
   readonly mtuBytes?: number;
   readonly up?: boolean;
@@ -91,6 +92,10 @@ export class FakeNetwork {
   createLink(link: LinkSpec): Verdict {
     if (link.name.length > LONGEST_NAME) return no("ERANGE", "numerical result out of range");
     if (this.links.has(link.name)) return no("EEXIST");
+    if (link.kind === "tun") {
+      this.addDevice({ name: link.name, kind: "tun", mac: undefined, mtuBytes: link.mtuBytes });
+      return DONE;
+    }
     const lower = this.links.get(link.lower);
     if (lower === undefined) return no("ENODEV");
     const port = link.port === 0 ? 8472 : link.port;

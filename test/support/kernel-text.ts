@@ -9,6 +9,7 @@ export function formatKernelState(state: KernelState): string {
 }
 
 function formatLink(link: LinkSpec): string {
+  if (link.kind === "tun") return `link ${link.name} mtu ${link.mtuBytes} tun`;
   const flags = `${link.learning ? " learning" : " nolearning"}${link.gbp ? " gbp" : ""}`;
   const port = link.port === 0 ? "" : ` dstport ${link.port}`;
   return (

@@ -9,11 +9,12 @@ it("picks the planner by the config's backend", () => {
     networkConfig(),
     networkConfig({ type: "host-gw" }),
     networkConfig({ type: "alloc" }),
+    networkConfig({ type: "udp", port: 8285 }),
   ];
   const made = types.map((config) => makePlanner(plannerInput(config)));
   assert.deepEqual(
     made.map((one) => (one.kind === "planner" ? one.planner.type : one.reason)),
-    ["vxlan", "host-gw", "alloc"],
+    ["vxlan", "host-gw", "alloc", "udp"],
   );
 });
 
