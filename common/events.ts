@@ -38,6 +38,7 @@ export const EVENTS = {
     "this replica allocates; fencing_token is its key's create revision",
   ),
   "leadership.lost": event("warn", "this replica no longer allocates; reason"),
+  "election.interrupted": event("warn", "a campaign or leadership ended; another campaign begins"),
   "leader.changed": event("info", "another replica leads"),
   "config.accepted": event("info", "a valid network config is in force; revision"),
   "config.rejected": event(
