@@ -8,10 +8,14 @@ export class LineProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
 
-  constructor(argv: readonly string[], onLine: (line: string) => void) {
+  constructor(
+    argv: readonly string[],
+    onLine: (line: string) => void,
+    env: Readonly<Record<string, string>> = plainEnvironment(),
+  ) {
     const [file = "", ...args] = ["setpriv", "--pdeathsig", "KILL", "--", ...argv];
     this.#child = spawn(file, args, {
-      env: plainEnvironment(),
+      env: { ...env },
       stdio: ["ignore", "pipe", "ignore"],
     });
     const { stdout } = this.#child;
