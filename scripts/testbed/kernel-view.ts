@@ -17,6 +17,10 @@ export interface KernelView {
 /** Backends with one route a peer; the others (udp, wireguard) are judged by pings alone. */
 const ROUTED_BACKENDS: ReadonlySet<string> = new Set(["vxlan", "host-gw", "ipip"]);
 
+export function hasRouteForEachPeer(backend: string): boolean {
+  return ROUTED_BACKENDS.has(backend);
+}
+
 /** Devices the backends make: flannel.1, flannel.ipip, flannel0, flannel-wg. */
 const OVERLAY_DEVICE = /^flannel/;
 
@@ -63,7 +67,7 @@ export function differences(
 }
 
 function missingFor(view: KernelView, peer: LeaseRow): string[] {
-  if (!ROUTED_BACKENDS.has(peer.backendType)) return [];
+  if (!hasRouteForEachPeer(peer.backendType)) return [];
   const route = view.routes.find((one) => one.destination === peer.subnet);
   if (route === undefined) return [`no route to ${peer.subnet} of ${peer.publicIp}`];
   if (peer.backendType !== "vxlan" || route.via === peer.publicIp) return [];

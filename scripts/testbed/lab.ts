@@ -13,10 +13,17 @@ import { writeLabFile } from "./lab-file.ts";
 import { Machine } from "./machine.ts";
 import { addPod, type Pod } from "./pods.ts";
 import { until } from "./poll.ts";
-import { CONFIG_KEY, Registry } from "./registry.ts";
+import { CONFIG_KEY, type LeaseRow, Registry } from "./registry.ts";
 import { logFile, openSite, type Site } from "./site.ts";
 import { sweep } from "./sweep.ts";
-import { isLabName, type MachineId, machineId, machineIds, type Role } from "./topology.ts";
+import {
+  isLabName,
+  type MachineId,
+  machineId,
+  machineIds,
+  parseMachineName,
+  type Role,
+} from "./topology.ts";
 import { Underlay } from "./underlay.ts";
 import { Unit, type UnitSpec } from "./unit.ts";
 
@@ -35,6 +42,8 @@ export interface LabOptions {
   readonly controllerOptions?: readonly string[];
   /** Told what is being done, for people who wait. */
   readonly onStep?: (text: string) => void;
+  /** Ends the start before its time. */
+  readonly signal?: AbortSignal;
 }
 
 export const DEFAULT_CONFIG = '{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}';
@@ -128,14 +137,30 @@ export class Lab implements AsyncDisposable {
     );
   }
 
-  async addNode(): Promise<Machine> {
+  /** One more node; default: with the number after the highest. */
+  async addNode(name?: string): Promise<Machine> {
     const index = Math.max(0, ...this.nodes.map((node) => node.id.index)) + 1;
-    return this.#add(machineId("node", index));
+    const id = name === undefined ? machineId("node", index) : parseMachineName(name);
+    if (id?.role !== "node" || this.#machines.has(id.name)) {
+      throw new TwillError(
+        "OPTION_INVALID",
+        `"${name}" is no free node name; node${index} would be`,
+      );
+    }
+    return this.#add(id);
+  }
+
+  /** Drops every frame between two machines. */
+  async cut(a: string, b: string): Promise<void> {
+    await this.underlay.cut(this.machine(a), this.machine(b));
   }
 
   /** Stops the agent, gives its lease back, and takes the machine away. */
   async removeNode(name: string): Promise<void> {
     const node = this.machine(name);
+    if (node.id.role !== "node") {
+      throw new TwillError("OPTION_INVALID", `${name} is no node; stop or kill its daemon instead`);
+    }
     await this.#units.get(name)?.stop();
     const lease = (await this.registry.leases()).find((row) => row.publicIp === node.id.ip);
     if (lease !== undefined) await this.registry.revoke(lease);
@@ -148,8 +173,21 @@ export class Lab implements AsyncDisposable {
   /** Waits until the node has its subnet. */
   async subnetReady(node: Machine): Promise<void> {
     const what = `${node.name} has /run/flannel/subnet.env`;
-    await until(what, { deadlineMs: SUBNET_MS, everyMs: 10 }, () =>
-      node.readRunFile("flannel/subnet.env"),
+    await until(what, { deadlineMs: SUBNET_MS, everyMs: 10 }, async () => {
+      if (node.readRunFile("flannel/subnet.env") !== undefined) return true;
+      throw new TwillError(
+        "FILE_FAILED",
+        (await this.#units.get(node.name)?.lastLine()) ?? "no agent",
+      );
+    });
+  }
+
+  /** Waits until etcd holds a lease of the node. */
+  async leaseOf(node: Machine): Promise<LeaseRow> {
+    return until(
+      `${node.name} has a lease in etcd`,
+      { deadlineMs: SUBNET_MS, everyMs: 10 },
+      async () => (await this.registry.leases()).find((lease) => lease.publicIp === node.id.ip),
     );
   }
 
@@ -212,6 +250,7 @@ export class Lab implements AsyncDisposable {
   }
 
   async #add(id: MachineId): Promise<Machine> {
+    this.options.signal?.throwIfAborted();
     const env = id.role === "node" ? {} : etcdctlEnvironment(this.options.etcdMembers);
     const machine = new Machine(this.site, id, env);
     this.#machines.set(id.name, machine);

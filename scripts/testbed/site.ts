@@ -53,3 +53,8 @@ export function stateFile(site: Site): string {
 export function controlSocket(site: Site): string {
   return join(site.folder, "control.sock");
 }
+
+/** What the supervisor of `lab up` says when it has no terminal any more. */
+export function supervisorLog(name: string): string {
+  return join(labsFolder(), `${name}.supervisor.log`);
+}

@@ -35,7 +35,12 @@ export class Stopwatch implements AsyncDisposable {
   }
 
   /** The first line from that machine since `sinceMs` that matches. */
-  async sighting(where: string, pattern: RegExp, sinceMs: number, deadlineMs: number): Promise<Sighting> {
+  async sighting(
+    where: string,
+    pattern: RegExp,
+    sinceMs: number,
+    deadlineMs: number,
+  ): Promise<Sighting> {
     return until(`${where} says ${pattern}`, { deadlineMs, everyMs: 5 }, () =>
       this.#seen.find(
         (one) => one.where === where && one.atMs >= sinceMs && pattern.test(one.text),

@@ -119,6 +119,12 @@ export class Unit {
     return readFile(this.logFile, "utf8").catch(() => "");
   }
 
+  /** What it said last, for messages about why something takes too long. */
+  async lastLine(): Promise<string> {
+    const last = (await this.log()).trimEnd().split("\n").at(-1);
+    return `${this.name} (${this.state}) said last: ${last === "" ? "nothing" : last}`;
+  }
+
   #spawn(): void {
     const { argv, env } = this.spec;
     const [file = "", ...args] = [

@@ -1,0 +1,51 @@
+/** Chapter of the tour: the leading controller is killed under running traffic. */
+
+import { systemClock } from "../../common/async/clock.ts";
+import { Pinger } from "./pinger.ts";
+import type { Pod } from "./pods.ts";
+import { until } from "./poll.ts";
+import { formatMs } from "./report.ts";
+import type { Tour } from "./tour.ts";
+
+const TAKE_OVER_MS = 60_000;
+
+export async function failOver({ lab, report }: Tour): Promise<void> {
+  report.chapter(
+    "kill -9 of the leading controller",
+    "pods talk 100 times a second all the while; a machine that joins meanwhile is served by the next leader",
+  );
+  const old = await until("a controller leads", { deadlineMs: TAKE_OVER_MS }, () => lab.leader());
+  const pingers = await Promise.all(ring(lab.pods).map(([from, to]) => Pinger.start(from, to)));
+  const killedMs = systemClock.monotonicMs();
+  const since = (): string => formatMs(systemClock.monotonicMs() - killedMs);
+  await old.crash({ restart: false });
+  report.line(`${old.name} is dead`);
+  const others = lab.options.controllers > 1;
+  if (!others) old.start();
+  const node = await lab.addNode();
+  const takeOver = until("another controller leads", { deadlineMs: TAKE_OVER_MS }, async () => {
+    const unit = await lab.leader();
+    return unit === undefined || (others && unit === old) ? undefined : { unit, after: since() };
+  });
+  const [next, allocatedAfter] = await Promise.all([
+    takeOver,
+    until(`${node.name} has a lease`, { deadlineMs: TAKE_OVER_MS, everyMs: 10 }, async () => {
+      const leases = await lab.registry.leases();
+      return leases.some((lease) => lease.publicIp === node.id.ip) ? since() : undefined;
+    }),
+  ]);
+  report.check("another controller leads", true, `${next.unit.name} after ${next.after}`);
+  report.check("next successful allocation", true, `${node.name} after ${allocatedAfter}`);
+  await lab.waitConverged();
+  old.start();
+  const reports = await Promise.all(pingers.map((pinger) => pinger.stop()));
+  const lost = reports.reduce((sum, one) => sum + one.lost, 0);
+  const sent = reports.reduce((sum, one) => sum + one.sent, 0);
+  report.check("pings lost while nobody led", lost === 0, `${lost} of ${sent}`);
+}
+
+/** Each pod with the next, the last with the first. */
+function ring(pods: readonly Pod[]): (readonly [Pod, Pod])[] {
+  if (pods.length < 2) return [];
+  return pods.map((pod, index) => [pod, pods[(index + 1) % pods.length] ?? pod]);
+}
