@@ -1,9 +1,16 @@
 #!/usr/bin/env node
 /** twillctl: the operator's command. Composition root; every verb lives in its own file. */
+import { existsSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { TwillError } from "../common/errors.ts";
+import { type ConnectionFlags, resolveConnection } from "./connection/connection.ts";
 import { addPkiVerbs } from "./pki/pki-verbs.ts";
 import { type OutputFormat, Terminal } from "./terminal.ts";
+import { addLookVerbs } from "./verbs/look-verbs.ts";
+
+type GlobalFlags = ConnectionFlags & { readonly output: OutputFormat };
 
 const program = new Command("twillctl")
   .description("look at and work with a Twill container network")
@@ -12,15 +19,37 @@ const program = new Command("twillctl")
       .choices(["table", "wide", "json", "yaml"])
       .default("table"),
   )
+  .option("--controllers <list>", "controllers to ask, host:port,…")
+  .option("--context <name>", "context of ~/.config/twill/config.yaml")
+  .option("--tls-ca-file <file>", "CA that signed the controllers")
+  .option("--tls-cert-file <file>", "your operator certificate")
+  .option("--tls-key-file <file>", "its key")
+  .option("--insecure", "plaintext; for labs only")
   .showHelpAfterError()
   .showSuggestionAfterError()
   .exitOverride();
 
+const flags = (): GlobalFlags => program.opts<GlobalFlags>();
 const terminal = new Terminal(
   process.stdout,
-  () => program.opts<{ output: OutputFormat }>().output,
+  () => flags().output,
   () => Date.now(),
 );
+
+addLookVerbs(program, {
+  terminal,
+  exit: (code) => {
+    process.exitCode = code;
+  },
+  operator: async () => {
+    // grpc-js costs a tenth of a second to load; verbs on files go without.
+    const { Operator } = await import("./connection/operator-client.ts");
+    const configPath = join(homedir(), ".config", "twill", "config.yaml");
+    const configText = existsSync(configPath) ? readFileSync(configPath, "utf8") : undefined;
+    const sources = { flags: flags(), env: process.env, configText, configPath };
+    return Operator.connect(resolveConnection(sources));
+  },
+});
 addPkiVerbs(program, terminal);
 
 try {

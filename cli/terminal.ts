@@ -25,15 +25,20 @@ export class Terminal {
     return this.#format();
   }
 
-  /** Sentences for people; a JSON array of strings for scripts. */
+  /** JSON or YAML was asked for: print values, not sentences. */
+  get isForScripts(): boolean {
+    return this.format === "json" || this.format === "yaml";
+  }
+
+  /** Sentences for people; an array of strings for scripts. */
   lines(lines: readonly string[]): void {
-    if (this.format === "json" || this.format === "yaml") this.value(lines);
+    if (this.isForScripts) this.value(lines);
     else this.#out.write(lines.map((line) => `${line}\n`).join(""));
   }
 
   /** A table with one column per field of the first record, or the records themselves. */
   records(records: readonly Readonly<Record<string, string | number | boolean>>[]): void {
-    if (this.format === "json" || this.format === "yaml") this.value(records);
+    if (this.isForScripts) this.value(records);
     else this.#out.write(formatTable(records));
   }
 

@@ -1,0 +1,110 @@
+/** Calls to the controllers' Operator service: one short-lived client per controller asked. */
+import { readFile } from "node:fs/promises";
+import {
+  type ChannelCredentials,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { TwillError } from "../../common/errors.ts";
+import { OperatorClient, type Status } from "../../proto/gen/twill/v1/operator.ts";
+import type { Connection, TlsFiles } from "./connection.ts";
+
+const DEADLINE_MS = 5_000;
+const MAX_MESSAGE_BYTES = 64 << 20;
+
+/** What one controller said, or why it did not. */
+export type Answer<T> =
+  | { readonly kind: "answer"; readonly controller: string; readonly value: T }
+  | { readonly kind: "silent"; readonly controller: string; readonly reason: string };
+
+export class Operator {
+  readonly #connection: Connection;
+  readonly #credentials: ChannelCredentials;
+
+  private constructor(connection: Connection, channel: ChannelCredentials) {
+    this.#connection = connection;
+    this.#credentials = channel;
+  }
+
+  static async connect(connection: Connection): Promise<Operator> {
+    return new Operator(connection, await channelCredentials(connection.tls));
+  }
+
+  /** Status from the first controller that answers. */
+  firstStatus(): Promise<Status> {
+    return this.#first(getStatus);
+  }
+
+  /** Status as this controller sees it; silence is an answer too. */
+  statusOf(controller: string): Promise<Answer<Status>> {
+    return this.#ask(controller, getStatus);
+  }
+
+  /** Asks the given controllers in turn until one answers; CONTROLLER_UNAVAILABLE lists every reason. */
+  async #first<T>(call: (client: OperatorClient, deadline: Date) => Promise<T>): Promise<T> {
+    const reasons: string[] = [];
+    for (const controller of this.#connection.controllers) {
+      const answer = await this.#ask(controller, call);
+      if (answer.kind === "answer") return answer.value;
+      reasons.push(`${controller}: ${answer.reason}`);
+    }
+    throw new TwillError("CONTROLLER_UNAVAILABLE", `no controller answers (${reasons.join("; ")})`);
+  }
+
+  async #ask<T>(
+    controller: string,
+    call: (client: OperatorClient, deadline: Date) => Promise<T>,
+  ): Promise<Answer<T>> {
+    const client = new OperatorClient(controller, this.#credentials, {
+      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc.enable_channelz": 0,
+      "grpc.service_config_disable_resolution": 1,
+    });
+    try {
+      const value = await call(client, new Date(Date.now() + DEADLINE_MS));
+      return { kind: "answer", controller, value };
+    } catch (error) {
+      return { kind: "silent", controller, reason: reasonOf(error) };
+    } finally {
+      client.close();
+    }
+  }
+}
+
+function getStatus(client: OperatorClient, deadline: Date): Promise<Status> {
+  return new Promise((resolve, reject) => {
+    client.getStatus({}, new Metadata(), { deadline }, (error, reply) => {
+      if (error === null) resolve(reply);
+      else reject(error);
+    });
+  });
+}
+
+function reasonOf(error: unknown): string {
+  if (!isServiceError(error)) return error instanceof Error ? error.message : String(error);
+  if (error.code === status.DEADLINE_EXCEEDED) return "no answer in time";
+  if (error.code === status.UNAUTHENTICATED || error.code === status.PERMISSION_DENIED) {
+    return `refused: ${error.details}`;
+  }
+  return error.details;
+}
+
+function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && "details" in error && "code" in error;
+}
+
+async function channelCredentials(tls: TlsFiles | undefined): Promise<ChannelCredentials> {
+  if (tls === undefined) return credentials.createInsecure();
+  const [ca, key, cert] = await Promise.all([tls.ca, tls.key, tls.cert].map(readTlsFile));
+  return credentials.createSsl(ca ?? null, key ?? null, cert ?? null);
+}
+
+async function readTlsFile(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new TwillError("OPTION_INVALID", `cannot read ${path}`, { cause: error });
+  }
+}

@@ -1,0 +1,115 @@
+/** The verbs that look: status, nodes, leases. */
+import type { Command } from "commander";
+import { type ClusterView, viewCluster } from "../cluster/cluster-view.ts";
+import type { Operator } from "../connection/operator-client.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** Exit code of `status` when something is wrong; 1 is "could not be asked". */
+const UNHEALTHY = 3;
+
+export interface Session {
+  readonly terminal: Terminal;
+  operator(): Promise<Operator>;
+  exit(code: number): void;
+}
+
+export function addLookVerbs(program: Command, session: Session): void {
+  program
+    .command("status")
+    .description("leader, controllers, nodes and what is wrong; exit code 3 when unhealthy")
+    .addHelpText("after", "\nExample:\n  twillctl status -o json")
+    .action(async () => {
+      const view = await lookAtCluster(await session.operator());
+      printStatus(session.terminal, view);
+      if (!view.healthy) session.exit(UNHEALTHY);
+    });
+  program
+    .command("nodes")
+    .description("every node: subnet, address, what its kernel has applied")
+    .addHelpText("after", "\nExample:\n  twillctl nodes -o wide")
+    .action(async () =>
+      printNodes(session.terminal, await lookAtCluster(await session.operator())),
+    );
+  program
+    .command("leases")
+    .description("every subnet of the network: who holds it and how")
+    .addHelpText("after", "\nExample:\n  twillctl leases")
+    .action(async () =>
+      printLeases(session.terminal, await lookAtCluster(await session.operator())),
+    );
+}
+
+/** One controller names all; each is then asked for the streams it serves. */
+export async function lookAtCluster(operator: Operator): Promise<ClusterView> {
+  const first = await operator.firstStatus();
+  const addresses = first.controllers.map((name) => name.slice(name.indexOf("@") + 1));
+  const asked = addresses.length > 0 ? addresses : [first.controller];
+  const answers = await Promise.all(asked.map((address) => operator.statusOf(address)));
+  return viewCluster(answers);
+}
+
+function printStatus(terminal: Terminal, view: ClusterView): void {
+  if (terminal.isForScripts) {
+    terminal.value(view);
+    return;
+  }
+  const count = (condition: string): number =>
+    view.nodes.filter((node) => node.condition === condition).length;
+  terminal.lines([
+    `leader      ${view.leader === "" ? "nobody" : view.leader}`,
+    `revision    ${view.revision}, applied everywhere up to ${view.appliedRevision}`,
+    `nodes       ${count("ready")} ready, ${count("behind")} behind, ${count("failing")} failing, ${count("lost")} lost`,
+    `leases      ${view.leases.length}`,
+    "",
+  ]);
+  terminal.records(view.controllers.map((controller) => ({ ...controller })));
+  const troubled = view.nodes.filter((node) => node.condition !== "ready");
+  terminal.lines(troubled.map((node) => `${node.node}: ${node.condition}: ${node.reason}`));
+  terminal.lines(view.warnings.map((warning) => `${warning.code}: ${warning.message}`));
+  terminal.lines([view.healthy ? "healthy" : "NOT healthy"]);
+}
+
+function printNodes(terminal: Terminal, view: ClusterView): void {
+  if (terminal.isForScripts) {
+    terminal.value(view.nodes);
+    return;
+  }
+  terminal.records(
+    view.nodes.map((node) => ({
+      node: node.node,
+      condition: node.condition,
+      subnet: node.subnet,
+      "public ip": node.publicIp,
+      backend: node.backend,
+      applied: node.appliedRevision,
+      behind: node.behind,
+      ...(terminal.format === "wide"
+        ? { version: node.version, controller: node.controller, drift: node.driftRepaired }
+        : {}),
+      reason: node.reason,
+    })),
+  );
+}
+
+function printLeases(terminal: Terminal, view: ClusterView): void {
+  if (terminal.isForScripts) {
+    terminal.value(view.leases);
+    return;
+  }
+  terminal.records(
+    view.leases.map((lease) => ({
+      subnet: lease.lease?.key ?? "",
+      node: holder(lease.lease?.node ?? "", lease.etcdLease),
+      "public ip": lease.lease?.publicIp ?? "",
+      backend: lease.lease?.backendType ?? "",
+      "etcd lease": lease.etcdLease === "" ? "reservation" : lease.etcdLease,
+      revision: lease.revision,
+      ...(terminal.format === "wide" ? { data: lease.lease?.backendData ?? "" } : {}),
+    })),
+  );
+}
+
+function holder(node: string, etcdLease: string): string {
+  if (node !== "") return node;
+  return etcdLease === "" ? "(reserved)" : "(flannel)";
+}
