@@ -3,6 +3,7 @@
  * says what a code means for retry, gRPC status, log level and exit code; the compiler
  * demands a row per code. Expected outcomes are values, not throws.
  */
+import { inspect } from "node:util";
 
 export type Retry = "now" | "backoff" | "never";
 
@@ -115,5 +116,5 @@ export class TwillError extends Error {
 
 /** Closes a switch over a union: the compiler shows the forgotten member. */
 export function assertNever(value: never): never {
-  throw new TwillError("BUG", `unexpected value ${JSON.stringify(value)}`);
+  throw new TwillError("BUG", `unexpected value ${inspect(value)}`);
 }

@@ -4,6 +4,7 @@
  * warning or error about the same `key` is written at most once in REPEAT_MS, and the
  * next one says how many were left out.
  */
+import { inspect } from "node:util";
 import winston from "winston";
 import type { Clock } from "./async/clock.ts";
 import { TwillError } from "./errors.ts";
@@ -23,6 +24,7 @@ export interface Logger {
 
 export const REPEAT_MS = 10_000;
 const MAX_TRACKED = 4096;
+const INSPECT = { breakLength: Number.POSITIVE_INFINITY, depth: 4, maxStringLength: 200 } as const;
 
 export interface LogOptions {
   readonly level: Level;
@@ -42,7 +44,7 @@ export function createLogger(options: LogOptions): Logger {
   });
   const limiter = new RepeatLimiter(options.clock);
   return new EventLogger(
-    (level, line) => sink.log({ level, ...line, message: line.message }),
+    (level, line) => sink.log({ ...line, timestamp: undefined, level, message: line.message }),
     limiter,
     {},
   );
@@ -80,7 +82,9 @@ class EventLogger implements Logger {
     const suppressed = limited ? this.#limiter.admit(`${name} ${fields.key ?? ""}`) : 0;
     if (suppressed === undefined) return;
     const repeats = suppressed > 0 ? { suppressed } : {};
-    this.#write(level, { event: name, ...this.#context, ...fields, ...repeats, message });
+    const line = { event: name, ...this.#context, ...fields, ...repeats };
+    // Again, because a field of the same name must not take the event's place.
+    this.#write(level, { ...line, event: name, message });
   }
 
   child(fields: Fields): Logger {
@@ -121,8 +125,19 @@ function formatText(info: winston.Logform.TransformableInfo): string {
   const { level, message, timestamp, event, ...rest } = info;
   const fields = Object.entries(rest)
     .filter(([, value]) => value !== undefined)
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .map(([name, value]) => `${name}=${fieldText(value)}`)
     .join(" ");
   const head = `${String(timestamp)} ${level.toUpperCase().padEnd(5)} ${String(event)}`;
-  return `${head}: ${String(message)}${fields === "" ? "" : `  ${fields}`}`;
+  return `${head}: ${oneLine(String(message))}${fields === "" ? "" : `  ${fields}`}`;
+}
+
+/** Words stand as they are, the rest in quotes, so that fields can be told apart. */
+function fieldText(value: unknown): string {
+  if (typeof value === "string") return /^[^\s"=]+$/.test(value) ? value : JSON.stringify(value);
+  return oneLine(typeof value === "bigint" ? String(value) : inspect(value, INSPECT));
+}
+
+/** What a peer or a kernel says must not look like a line of its own. */
+function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n]+/g, " ⏎ ");
 }

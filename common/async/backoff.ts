@@ -3,7 +3,7 @@
 export interface BackoffPolicy {
   /** Delay before the second attempt. */
   readonly initialMs: number;
-  /** No delay is longer. */
+  /** The delay grows to this; with its jitter none is longer than maxMs × (1 + jitter). */
   readonly maxMs: number;
   /** Growth per attempt. */
   readonly factor: number;

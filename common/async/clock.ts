@@ -10,8 +10,8 @@ export interface Clock {
   sleep(ms: number, signal: AbortSignal): Promise<void>;
 }
 
-/** setTimeout takes 32 bits of milliseconds; anything longer would fire at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+/** setTimeout takes 31 bits of milliseconds; anything longer would fire at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
@@ -19,7 +19,10 @@ export const systemClock: Clock = {
   async sleep(ms, signal) {
     signal.throwIfAborted();
     try {
-      await delay(Math.min(Math.max(ms, 0), MAX_TIMER_MS), undefined, { signal });
+      for (let left = ms; ; left -= MAX_TIMER_MS) {
+        await delay(Math.min(Math.max(left, 0), MAX_TIMER_MS), undefined, { signal });
+        if (!(left > MAX_TIMER_MS)) return;
+      }
     } catch (error) {
       signal.throwIfAborted();
       throw error;

@@ -25,6 +25,21 @@ function goEscape(json: string): string {
   );
 }
 
+/** Real values have a few hundred characters; a snapshot part on the stream has 64 KiB. */
+export const MAX_LEASE_VALUE_LENGTH = 32_768;
+
+/**
+ * The text as Go's encoder would compact it; undefined when it is not JSON, or nested too
+ * deeply to be written again. For backend data that comes from outside.
+ */
+export function compactJson(text: string): string | undefined {
+  try {
+    return JSON.stringify(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
 export type DecodedLeaseValue =
   | { readonly kind: "lease"; readonly attrs: LeaseAttrs }
   | { readonly kind: "malformed"; readonly reason: string };
@@ -34,6 +49,9 @@ export type DecodedLeaseValue =
  * PublicIP is 0.0.0.0, a wrong one rejects the whole lease. The reason names the field.
  */
 export function decodeLeaseValue(text: string): DecodedLeaseValue {
+  if (text.length > MAX_LEASE_VALUE_LENGTH) {
+    return malformed(`value is longer than ${MAX_LEASE_VALUE_LENGTH} characters`);
+  }
   let parsed: unknown;
   try {
     parsed = JSON.parse(text);
@@ -52,16 +70,13 @@ export function decodeLeaseValue(text: string): DecodedLeaseValue {
   if (publicIpv6 === "malformed") return malformed("PublicIPv6 is not an IP address in quotes");
   const backendType: unknown = fields.get("backendtype") ?? "";
   if (typeof backendType !== "string") return malformed("BackendType is not a string");
-  return {
-    kind: "lease",
-    attrs: {
-      publicIp,
-      publicIpv6,
-      backendType,
-      backendData: rawJson(fields.get("backenddata")),
-      backendV6Data: rawJson(fields.get("backendv6data")),
-    },
-  };
+  const backendData = rawJson(fields.get("backenddata"));
+  const backendV6Data = rawJson(fields.get("backendv6data"));
+  if (backendData === "malformed" || backendV6Data === "malformed") {
+    return malformed("backend data is nested too deeply");
+  }
+  const attrs = { publicIp, publicIpv6, backendType, backendData, backendV6Data };
+  return { kind: "lease", attrs };
 }
 
 function malformed(reason: string): DecodedLeaseValue {
@@ -83,6 +98,12 @@ function decodePublicIpv6(value: unknown): Ip | undefined | "malformed" {
   return ip.family === 4 ? { family: 6, value: 0xffff_0000_0000n | ip.value } : ip;
 }
 
-function rawJson(value: unknown): string {
-  return value === undefined || value === null ? "" : JSON.stringify(value);
+function rawJson(value: unknown): string | "malformed" {
+  if (value === undefined || value === null) return "";
+  try {
+    return JSON.stringify(value);
+  } catch {
+    // V8 writes JSON recursively (but reads it without recursion): a RangeError.
+    return "malformed";
+  }
 }
