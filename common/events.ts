@@ -47,6 +47,10 @@ export const EVENTS = {
   ),
   "config.missing": event("warn", "etcd has no config key yet"),
   "config.warning": event("warn", "the config is valid but has a trap; message"),
+  "config.ambiguous": event(
+    "error",
+    "real flannel reads this config otherwise than Twill, and such nodes are there; message",
+  ),
   "record.malformed": event("warn", "a key or value below subnets/ is not a lease; skipped"),
   "table.diverged": event("error", "a list found what the watch had missed; healed"),
   // leases

@@ -5,6 +5,7 @@
  */
 
 import { isJsonObject } from "../../common/config/json-fields.ts";
+import { isName } from "../../common/identity/identity.ts";
 import type { LeaseAttrs } from "../../common/lease/lease.ts";
 import { decodeLeaseValue } from "../../common/lease/lease-json.ts";
 import { formatIp } from "../../common/net/ip.ts";
@@ -34,11 +35,6 @@ export function emptyRecord(name: string): NodeRecord {
   return { name, subnet: "", attrs, firstSeen: "", lastRegistered: "", released: "" };
 }
 
-/** 1 to 253 characters of [a-zA-Z0-9._-], and neither "." nor "..": it becomes a key and a file name. */
-export function isNodeName(text: string): boolean {
-  return /^[a-zA-Z0-9._-]{1,253}$/.test(text) && text !== "." && text !== "..";
-}
-
 export function encodeNodeRecord(record: NodeRecord): string {
   const { attrs } = record;
   return JSON.stringify({
@@ -60,7 +56,7 @@ export type DecodedNodeRecord =
 
 /** The attributes have flannel's names in another case, so flannel's decoder reads them too. */
 export function decodeNodeRecord(name: string, text: string): DecodedNodeRecord {
-  if (!isNodeName(name)) return { kind: "malformed", reason: "key does not end in a node name" };
+  if (!isName(name)) return { kind: "malformed", reason: "key does not end in a node name" };
   const value = decodeLeaseValue(text);
   if (value.kind === "malformed") return value;
   // The decoder above has seen that it is a JSON object.

@@ -63,7 +63,7 @@ export class CrumbChain {
 
   /** Takes a table's change; `digest` is the table's after it. Revisions never go back: see `reset`. */
   append(change: TableChange, digest: Digest): void {
-    this.#newestRevision = Math.max(this.#newestRevision, change.revision);
+    this.reach(change.revision);
     const { revision, upserts, removes } = change;
     if (upserts.length === 0 && removes.length === 0) return;
     const bytes = changeBytes(change);
@@ -71,6 +71,11 @@ export class CrumbChain {
     this.#crumbs.push({ sequence, revision, digest, upserts, removes, bytes });
     this.#bytes += bytes;
     this.#trim();
+  }
+
+  /** The table stays as the head says up to this revision. */
+  reach(revision: Revision): void {
+    this.#newestRevision = Math.max(this.#newestRevision, revision);
   }
 
   /** Forgets all history: the store's went back (a restored backup). Every place becomes invalid. */

@@ -4,7 +4,7 @@
  */
 
 import type { Revision } from "../../common/lease/lease.ts";
-import { type Digest, formatDigest } from "../../common/lease/lease-digest.ts";
+import { formatDigest } from "../../common/lease/lease-digest.ts";
 import type { Crumb, CrumbChain } from "./crumb-chain.ts";
 
 /** Where a subscriber is: the crumb it has reached, and the revision by which it knows that. */
@@ -38,7 +38,9 @@ export function resume(held: HeldTable, instance: string, chain: CrumbChain): Re
     return { kind: "snapshot", reason: "the agent's table is of another etcd cluster or prefix" };
   }
   const { head } = chain;
-  if (held.digest === formatDigest(head.digest)) return { kind: "in-sync", place: placeAt(head) };
+  if (held.digest === formatDigest(head.digest)) {
+    return { kind: "in-sync", place: placeAt(head, held.revision) };
+  }
   if (held.revision > chain.newestRevision) {
     return { kind: "snapshot", reason: "the agent's revision lies in the future" };
   }
@@ -50,8 +52,12 @@ export function resume(held: HeldTable, instance: string, chain: CrumbChain): Re
   return { kind: "resume", place: { sequence: crumb.sequence, revision: held.revision } };
 }
 
-export function placeAt(crumb: Crumb): Place {
-  return { sequence: crumb.sequence, revision: crumb.revision };
+/**
+ * The place of a subscriber that holds this crumb's table. `known`: the revision by which it
+ * knows it, perhaps from a replica that is ahead of this one; an agent's revision never goes back.
+ */
+export function placeAt(crumb: Crumb, known: Revision = 0): Place {
+  return { sequence: crumb.sequence, revision: Math.max(crumb.revision, known) };
 }
 
 export interface FeedLimits {
@@ -70,7 +76,6 @@ export const DEFAULT_FEED_LIMITS: FeedLimits = {
 export interface MergedDelta {
   readonly fromRevision: Revision;
   readonly toRevision: Revision;
-  readonly digest: Digest;
   /** Encoded upserts (lease-record.ts). */
   readonly upserts: readonly Uint8Array[];
   readonly removes: readonly string[];
@@ -97,7 +102,8 @@ export function nextFor(
   if (last.bytes > limits.crumbBytes) {
     return { kind: "snapshot", reason: "one change is larger than a delta may be" };
   }
-  return { kind: "delta", delta: merge(place.revision, crumbs, last), place: placeAt(last) };
+  const reached = placeAt(last, place.revision);
+  return { kind: "delta", delta: merge(place.revision, crumbs, reached.revision), place: reached };
 }
 
 /** The crumbs of the next message: at least one when there is any, then until it is full. */
@@ -114,7 +120,11 @@ function crumbsAfter(sequence: number, chain: CrumbChain, limits: FeedLimits): r
   return crumbs;
 }
 
-function merge(fromRevision: Revision, crumbs: readonly Crumb[], last: Crumb): MergedDelta {
+function merge(
+  fromRevision: Revision,
+  crumbs: readonly Crumb[],
+  toRevision: Revision,
+): MergedDelta {
   const latest = new Map<string, Uint8Array | undefined>();
   for (const crumb of crumbs) {
     for (const key of crumb.removes) latest.set(key, undefined);
@@ -126,5 +136,5 @@ function merge(fromRevision: Revision, crumbs: readonly Crumb[], last: Crumb): M
     if (bytes === undefined) removes.push(key);
     else upserts.push(bytes);
   }
-  return { fromRevision, toRevision: last.revision, digest: last.digest, upserts, removes };
+  return { fromRevision, toRevision, upserts, removes };
 }

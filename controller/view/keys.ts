@@ -12,3 +12,8 @@ export function subnetKey(leaseKey: string): string {
 export function nodeKey(node: string): string {
   return `${NODES}${node}`;
 }
+
+/** True for the keys that the table is made of; others below the prefix do not concern it. */
+export function isWatchedKey(key: string): boolean {
+  return key === CONFIG_KEY || [SUBNETS, NODES, ELECTION].some((range) => key.startsWith(range));
+}

@@ -21,7 +21,7 @@ import type { StoredNodeRecord } from "../lease/lease-book.ts";
 import type { ChangeSet, Entry, Listing } from "../store/store.ts";
 import { AddressIndex } from "./address-index.ts";
 import { type Candidate, Candidates } from "./candidates.ts";
-import { CONFIG_KEY, ELECTION, NODES, SUBNETS, subnetKey } from "./keys.ts";
+import { CONFIG_KEY, isWatchedKey, NODES, SUBNETS, subnetKey } from "./keys.ts";
 import { encodeLeaseRecord } from "./lease-record.ts";
 import { NodeRecords } from "./node-records.ts";
 import { parseSubnetEntry, type SubnetEntry } from "./subnet-entry.ts";
@@ -45,6 +45,8 @@ export class LeaseTable {
   readonly #heldBy = new Map<string, string>();
   readonly #malformed = new Map<string, MalformedKey>();
   readonly #candidates = new Candidates();
+  /** Sum over the entries. */
+  #modRevisions = 0;
   #revision: Revision = 0;
   #digest: Digest = EMPTY_DIGEST;
 
@@ -68,6 +70,29 @@ export class LeaseTable {
 
   get config(): Entry | undefined {
     return this.#entries.get(CONFIG_KEY);
+  }
+
+  /**
+   * Equal for equal keys at equal mod revisions; cheap, and good for telling when a replay has
+   * arrived, not for trusting.
+   */
+  get fingerprint(): string {
+    return `${this.#entries.size} ${this.#modRevisions}`;
+  }
+
+  static fingerprintOf(entries: readonly Entry[]): string {
+    const watched = entries.filter(({ key }) => isWatchedKey(key));
+    const sum = watched.reduce((total, { modRevision }) => total + modRevision, 0);
+    return `${watched.length} ${sum}`;
+  }
+
+  /** A key of the table as etcd has it. */
+  entry(key: string): Entry | undefined {
+    return this.#entries.get(key);
+  }
+
+  entries(): Iterable<Entry> {
+    return this.#entries.values();
   }
 
   /** Who campaigns, the leader first. */
@@ -111,6 +136,7 @@ export class LeaseTable {
     const listed = new Set(listing.entries.map(({ key }) => key));
     const deletes = [...this.#entries.keys()].filter((key) => !listed.has(key));
     const puts = listing.entries.filter((entry) => {
+      if (!isWatchedKey(entry.key)) return false;
       const known = this.#entries.get(entry.key);
       return known === undefined || !sameEntry(known, entry);
     });
@@ -144,11 +170,12 @@ export class LeaseTable {
   }
 
   #store(key: string, entry: Entry | undefined, step: Step): void {
+    if (!isWatchedKey(key)) return;
     if (key === CONFIG_KEY) step.configChanged = true;
     else if (key.startsWith(SUBNETS)) this.#storeSubnet(key, entry, step);
     else if (key.startsWith(NODES)) this.#storeRecord(key, entry, step);
-    else if (key.startsWith(ELECTION)) this.#candidates.put(key, entry);
-    else return;
+    else this.#candidates.put(key, entry);
+    this.#modRevisions += (entry?.modRevision ?? 0) - (this.#entries.get(key)?.modRevision ?? 0);
     if (entry === undefined) this.#entries.delete(key);
     else this.#entries.set(key, entry);
   }

@@ -57,7 +57,6 @@ describe("frames made from encoded leases", () => {
     const frame = encodeDelta({
       fromRevision: 2 ** 40,
       toRevision: 2 ** 40 + 3,
-      digest: 0n,
       upserts: rows.map((row) => row.bytes),
       removes: ["10.5.1.0-24", "10.5.2.0-24&fd00::-64"],
     });
