@@ -1,48 +1,75 @@
 /**
- * Runs test tiers from dist/ in the order given:
- *   node dist/scripts/run-tests.js unit contract [--only PATTERN]
- * Unit tests run side by side; every other tier owns namespaces, etcd and CPU, one file at a time.
+ * Runs test tiers from dist/, as one run of node's test runner, so that its closing lines
+ * count everything:
+ *   node dist/scripts/run-tests.js [unit] [contract] [integration] [fault] [--only PATTERN]
+ * Without a tier: all. Unit tests alone run side by side; every other tier owns namespaces,
+ * etcd and CPU, one file at a time. Exit codes: 0 good, 1 a test failed, 2 wrong usage.
  */
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { join, relative } from "node:path";
+import { Readable } from "node:stream";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { nearest } from "../common/text/nearest.ts";
+import { withHeadings } from "./test-events.ts";
 
-const TIMEOUT_MS: Record<string, number> = { unit: 60_000, contract: 180_000 };
-const DEFAULT_TIMEOUT_MS = 600_000;
+const TIERS = ["unit", "contract", "integration", "fault"];
+/** A file that takes longer hangs. */
+const TIMEOUT_MS = 600_000;
+const root = fileURLToPath(new URL("../test/", import.meta.url));
 
 const { values, positionals } = parseArgs({
   options: { only: { type: "string", default: "" } },
   allowPositionals: true,
 });
-const root = fileURLToPath(new URL("../test/", import.meta.url));
+const unknown = positionals.filter((tier) => !TIERS.includes(tier));
+if (unknown.length > 0) refuse(unknown);
+else await main(positionals.length > 0 ? positionals : TIERS);
 
-for (const tier of positionals.length > 0 ? positionals : ["unit"]) {
-  const files = await testFiles(tier);
-  if (files.length === 0) {
-    process.stderr.write(`no ${tier} test matches "${values.only}"\n`);
-    process.exitCode = 1;
-  } else {
-    process.stdout.write(`\n== ${tier}: ${files.length} files\n`);
-    await runTier(tier, files);
+async function main(wanted: readonly string[]): Promise<void> {
+  const tiers = wanted.filter((tier) => tier === "unit" || process.getuid?.() === 0);
+  if (tiers.length < wanted.length) {
+    say("not run without root, because they make network namespaces: all but unit tests");
   }
-}
-
-async function testFiles(tier: string): Promise<string[]> {
-  const entries = await readdir(join(root, tier), { recursive: true });
-  return entries
-    .filter((entry) => entry.endsWith(".test.js") && entry.includes(values.only))
-    .sort()
-    .map((entry) => join(root, tier, entry));
-}
-
-async function runTier(tier: string, files: string[]): Promise<void> {
-  const timeout = TIMEOUT_MS[tier] ?? DEFAULT_TIMEOUT_MS;
-  const events = run({ files, concurrency: tier === "unit" ? 2 : 1, timeout });
+  const files = tiers.flatMap(testFiles);
+  if (files.length === 0) {
+    say(`no test of ${wanted.join(", ")} matches "${values.only}"`);
+    process.exitCode = 1;
+    return;
+  }
+  const isUnitOnly = tiers.every((tier) => tier === "unit");
+  const events = run({ files, concurrency: isUnitOnly ? 2 : 1, timeout: TIMEOUT_MS });
   events.on("test:fail", () => {
     process.exitCode = 1;
   });
-  for await (const chunk of events.compose(new spec())) process.stdout.write(String(chunk));
+  const shown = Readable.from(withHeadings(events, tierOf)).pipe(new spec());
+  for await (const chunk of shown) process.stdout.write(String(chunk));
+}
+
+function testFiles(tier: string): string[] {
+  const folder = join(root, tier);
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((entry) => entry.endsWith(".test.js") && entry.includes(values.only))
+    .sort()
+    .map((entry) => join(folder, entry));
+}
+
+function tierOf(file: string): string {
+  return relative(root, file).split("/")[0] ?? "";
+}
+
+function refuse(words: readonly string[]): void {
+  for (const word of words) {
+    const meant = nearest(word, TIERS);
+    const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
+    say(`unknown test tier "${word}"${hint} (${TIERS.join(", ")}; --only PATTERN picks files)`);
+  }
+  process.exitCode = 2;
+}
+
+function say(text: string): void {
+  process.stderr.write(`${text}\n`);
 }
