@@ -16,40 +16,10 @@ import {
   wrong,
 } from "../common/config/option-spec.ts";
 import type { OptionTable } from "../common/config/option-table.ts";
-import type { Level } from "../common/events.ts";
 import { type HostPort, parseHostPort } from "../common/net/host-port.ts";
 import { formatIp, type Ip, parseIp } from "../common/net/ip.ts";
 import { FLANNEL_ONLY_OPTIONS, KUBE_SUBNET_MGR } from "./flannel-only-options.ts";
-
-/** What was given, one property per option; nothing is compared with anything else yet. */
-export interface GivenOptions {
-  readonly controllers: readonly HostPort[];
-  readonly nodeName: string;
-  readonly tlsCaFile: string;
-  readonly tlsCertFile: string;
-  readonly tlsKeyFile: string;
-  readonly insecure: boolean;
-  readonly iface: readonly string[];
-  readonly ifaceRegex: readonly RegExp[];
-  readonly ifaceCanReach: Ip | undefined;
-  readonly publicIp: Ip | undefined;
-  readonly publicIpv6: Ip | undefined;
-  readonly ipMasq: boolean;
-  readonly ipMasqFullyRandomDisable: boolean;
-  readonly iptablesForwardRules: boolean;
-  readonly iptablesResync: number;
-  readonly ipBlackholeRoute: boolean;
-  readonly subnetFile: string;
-  readonly stateDir: string;
-  readonly releaseOnExit: boolean;
-  readonly purge: boolean;
-  readonly healthzIp: Ip;
-  readonly healthzPort: number;
-  readonly logFormat: "json" | "text";
-  readonly logLevel: Level;
-  readonly v: number;
-  readonly kubeSubnetMgr: boolean;
-}
+import type { GivenOptions, Specs } from "./given-options.ts";
 
 const ANY_IPV4: Ip = { family: 4, value: 0n };
 
@@ -58,11 +28,8 @@ function readIp(text: string): Reading<Ip> {
   return ip === undefined ? wrong("must be an IP address", text) : value(ip);
 }
 
-type Specs = OptionTable<GivenOptions>["options"];
-type Part<K extends keyof GivenOptions> = Pick<Specs, K>;
-
 const CONTROL = "Controllers";
-const controlOptions: Part<
+const controlOptions: Specs<
   "controllers" | "nodeName" | "tlsCaFile" | "tlsCertFile" | "tlsKeyFile" | "insecure"
 > = {
   controllers: listOption<HostPort>({
@@ -116,7 +83,7 @@ const controlOptions: Part<
 };
 
 const HOST = "Interface and addresses";
-const hostOptions: Part<"iface" | "ifaceRegex" | "ifaceCanReach" | "publicIp" | "publicIpv6"> = {
+const hostOptions: Specs<"iface" | "ifaceRegex" | "ifaceCanReach" | "publicIp" | "publicIpv6"> = {
   iface: repeatableOption<string>({
     flag: "iface",
     help: "External interface by name or address. The first that fits, then --iface-regex, then --iface-can-reach; without any of them the interface of the default route.",
@@ -161,7 +128,7 @@ const hostOptions: Part<"iface" | "ifaceRegex" | "ifaceCanReach" | "publicIp" | 
 };
 
 const RULES = "Packet filter and routes";
-const ruleOptions: Part<
+const ruleOptions: Specs<
   | "ipMasq"
   | "ipMasqFullyRandomDisable"
   | "iptablesForwardRules"
@@ -204,37 +171,46 @@ const ruleOptions: Part<
 };
 
 const FILES = "Files and exit";
-const fileOptions: Part<"subnetFile" | "stateDir" | "releaseOnExit" | "purge"> = {
-  subnetFile: textOption({
-    flag: "subnet-file",
-    help: "File that tells containers their subnet and MTU.",
-    group: FILES,
-    placeholder: "FILE",
-    fallback: "/run/flannel/subnet.env",
-  }),
-  stateDir: textOption({
-    flag: "state-dir",
-    help: "Folder for what survives a restart: VTEP MACs and the last table. One agent each.",
-    group: FILES,
-    placeholder: "FOLDER",
-    fallback: "/var/lib/twill",
-  }),
-  releaseOnExit: booleanOption({
-    flag: "release-on-exit",
-    help: "Give the lease back at SIGTERM instead of keeping the subnet until it expires.",
-    group: FILES,
-    fallback: false,
-  }),
-  purge: booleanOption({
-    flag: "purge",
-    help: "Only with cleanup: also remove --subnet-file and what is in --state-dir.",
-    group: FILES,
-    fallback: false,
-  }),
-};
+const fileOptions: Specs<"subnetFile" | "stateDir" | "releaseOnExit" | "purge" | "onSubnetTaken"> =
+  {
+    subnetFile: textOption({
+      flag: "subnet-file",
+      help: "File that tells containers their subnet and MTU.",
+      group: FILES,
+      placeholder: "FILE",
+      fallback: "/run/flannel/subnet.env",
+    }),
+    stateDir: textOption({
+      flag: "state-dir",
+      help: "Folder for what survives a restart: VTEP MACs and the last table. One agent each.",
+      group: FILES,
+      placeholder: "FOLDER",
+      fallback: "/var/lib/twill",
+    }),
+    releaseOnExit: booleanOption({
+      flag: "release-on-exit",
+      help: "Give the lease back at SIGTERM instead of keeping the subnet until it expires.",
+      group: FILES,
+      fallback: false,
+    }),
+    onSubnetTaken: choiceOption({
+      flag: "on-subnet-taken",
+      help: "When another node got this node's subnet meanwhile: renumber takes another subnet, hold keeps the data plane and asks on.",
+      group: FILES,
+      placeholder: "CHOICE",
+      fallback: "renumber",
+      choices: ["renumber", "hold"],
+    }),
+    purge: booleanOption({
+      flag: "purge",
+      help: "Only with cleanup: also remove --subnet-file and what is in --state-dir.",
+      group: FILES,
+      fallback: false,
+    }),
+  };
 
 const HEALTH = "Health and log";
-const healthOptions: Part<"healthzIp" | "healthzPort" | "logFormat" | "logLevel" | "v"> = {
+const healthOptions: Specs<"healthzIp" | "healthzPort" | "logFormat" | "logLevel" | "v"> = {
   healthzIp: valueOption<Ip>({
     flag: "healthz-ip",
     help: "Address that --healthz-port is opened on.",

@@ -9,8 +9,9 @@ import type { Level } from "../common/events.ts";
 import { formatHostPort, type HostPort } from "../common/net/host-port.ts";
 import { formatIp } from "../common/net/ip.ts";
 import { nearest } from "../common/text/nearest.ts";
+import type { GivenOptions } from "./given-options.ts";
 import type { InterfaceWish } from "./host/interface-select.ts";
-import { AGENT_OPTION_TABLE, type GivenOptions } from "./option-table.ts";
+import { AGENT_OPTION_TABLE } from "./option-table.ts";
 import type { TlsFiles } from "./rpc/channel.ts";
 
 export interface AgentOptions {
@@ -24,6 +25,7 @@ export interface AgentOptions {
   readonly subnetFile: string;
   readonly stateDir: string;
   readonly releaseOnExit: boolean;
+  readonly onSubnetTaken: "renumber" | "hold";
   readonly purge: boolean;
   /** undefined: not served. */
   readonly healthz: HostPort | undefined;
@@ -131,6 +133,7 @@ function compile(given: GivenOptions, hostName: string): AgentOptions {
     subnetFile: given.subnetFile,
     stateDir: given.stateDir,
     releaseOnExit: given.releaseOnExit,
+    onSubnetTaken: given.onSubnetTaken,
     purge: given.purge,
     healthz: healthzPort === 0 ? undefined : { host: formatIp(healthzIp), port: healthzPort },
     logFormat: given.logFormat,

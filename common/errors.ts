@@ -57,6 +57,8 @@ export const ERROR_TRAITS = {
   /** A guarded write met another leader's fencing token. */
   FENCED: row("now", "ABORTED", "warn"),
   STREAM_EVICTED: row("now", "ABORTED", "warn"),
+  /** The stream's next change does not follow the table that is held. */
+  STREAM_GAP: row("now", "ABORTED", "warn"),
   PROTOCOL_VIOLATION: row("backoff", "INVALID_ARGUMENT", "warn"),
   CONTROLLER_UNAVAILABLE: row("backoff", "UNAVAILABLE", "warn"),
   IDENTITY_REFUSED: row("backoff", "PERMISSION_DENIED", "error"),

@@ -1,0 +1,237 @@
+/**
+ * The agent's one conversation with the controllers: picks one, holds the stream, keeps the
+ * peer table and the lease by what it says, says what was applied, and begins again when it
+ * ends. Nothing here touches the kernel; what is heard goes out as SessionEvents, cheaply.
+ *
+ * State        | means                                   | leaves by
+ * -------------|-----------------------------------------|---------------------------------
+ * waiting      | no stream; the next attempt is timed    | its time
+ * connecting   | opened, Hello sent, not welcomed        | Welcome; failure; 10 s
+ * connected    | welcomed                                | failure; silence; a gap; shutdown
+ */
+import type { Clock } from "../../common/async/clock.ts";
+import { kickedOrAfter } from "../../common/async/kicked-or-after.ts";
+import { TaskGroup } from "../../common/async/task-group.ts";
+import { Trigger } from "../../common/async/trigger.ts";
+import { TwillError } from "../../common/errors.ts";
+import type { Claim, LeaseHolder, LeaseNews } from "../lease/lease-holder.ts";
+import type { PeerTable, TableChange } from "../peers/peer-table.ts";
+import type { ControllerChoice } from "./controller-choice.ts";
+import type {
+  ConfigText,
+  ControllerMessage,
+  Refused,
+  Registered,
+  Welcome,
+} from "./controller-message.ts";
+import type { AppliedTable, NodeReport, Outbox } from "./outbox.ts";
+import { SilenceGuard } from "./silence.ts";
+import type { ControllerStream } from "./sync-stream.ts";
+
+/** What is heard. Listeners store and kick; they neither wait nor throw. */
+export interface SessionEvents {
+  /** An attempt is about to be made. */
+  readonly connecting: (endpoint: string) => void;
+  readonly connected: (welcome: Welcome, endpoint: string) => void;
+  /** A stream or an attempt ended; `wasConnected` tells which. */
+  readonly disconnected: (error: TwillError, endpoint: string, wasConnected: boolean) => void;
+  readonly leader: (leader: string) => void;
+  readonly config: (config: ConfigText) => void;
+  readonly table: (change: TableChange) => void;
+  readonly registered: (answer: Registered, news: LeaseNews) => void;
+  readonly refused: (refusal: Refused) => void;
+  readonly leaseLost: () => void;
+}
+
+export interface SessionOptions {
+  readonly node: string;
+  readonly version: string;
+  readonly features: readonly string[];
+  /** Opens a stream; failures are TwillErrors. */
+  readonly open: (endpoint: string) => Promise<ControllerStream>;
+  readonly choice: ControllerChoice;
+  readonly table: PeerTable;
+  readonly lease: LeaseHolder;
+  readonly outbox: Outbox;
+  readonly events: SessionEvents;
+  readonly clock: Clock;
+}
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #wake = new Trigger();
+  /** When the present stream was welcomed. */
+  #welcomedAtMs: number | undefined;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  get isConnected(): boolean {
+    return this.#welcomedAtMs !== undefined;
+  }
+
+  /** What this node wants to hold; registered when it is new, on every stream. */
+  claim(claim: Claim): void {
+    this.#options.lease.claim(claim, this.#options.clock.monotonicMs());
+    this.#wake.kick();
+  }
+
+  /** The kernel equals this table now; acknowledged on the stream it belongs to. */
+  applied(applied: AppliedTable): void {
+    this.#options.outbox.applied(applied);
+    this.#wake.kick();
+  }
+
+  report(report: NodeReport): void {
+    this.#options.outbox.report(report);
+    this.#wake.kick();
+  }
+
+  /** Gives the lease back; the answer is the table without it. */
+  release(): void {
+    this.#options.outbox.release();
+    this.#wake.kick();
+  }
+
+  /** Holds a stream after another until `signal` is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { choice, clock, events } = this.#options;
+    for (;;) {
+      const { endpoint, delayMs } = choice.next();
+      await clock.sleep(delayMs, signal);
+      events.connecting(endpoint);
+      try {
+        await this.#hold(endpoint, signal);
+      } catch (error) {
+        signal.throwIfAborted();
+        this.#ended(endpoint, TwillError.from(error));
+      }
+    }
+  }
+
+  /** One stream from Hello to its end, which is always a throw. */
+  async #hold(endpoint: string, signal: AbortSignal): Promise<void> {
+    const { clock, open } = this.#options;
+    const stream = await open(endpoint);
+    const guard = new SilenceGuard(clock, endpoint);
+    const group = new TaskGroup(signal);
+    const close = (): void => stream.close();
+    group.signal.addEventListener("abort", close, { once: true });
+    try {
+      group.spawn(() => this.#read(stream, guard));
+      group.spawn((inner) => this.#write(stream, inner));
+      group.spawn((inner) => guard.run(inner));
+      await group.join();
+    } finally {
+      stream.close();
+    }
+  }
+
+  #ended(endpoint: string, error: TwillError): void {
+    const { choice, clock, events, lease, outbox } = this.#options;
+    const welcomedAtMs = this.#welcomedAtMs;
+    this.#welcomedAtMs = undefined;
+    lease.streamClosed();
+    outbox.streamClosed();
+    if (welcomedAtMs !== undefined) choice.ended(endpoint, clock.monotonicMs() - welcomedAtMs);
+    events.disconnected(error, endpoint, welcomedAtMs !== undefined);
+  }
+
+  async #read(stream: ControllerStream, guard: SilenceGuard): Promise<void> {
+    for await (const message of stream.messages()) {
+      guard.heard();
+      if (message.kind === "welcome") guard.welcomed(message.heartbeatMs);
+      this.#receive(message, stream.endpoint);
+    }
+  }
+
+  /** Hello, then whatever is due, one message at a time. */
+  async #write(stream: ControllerStream, signal: AbortSignal): Promise<void> {
+    const { clock, lease, outbox, node, version, features, table } = this.#options;
+    const value = { node, version, features: [...features], ...table.position };
+    await stream.send({ $case: "hello", value });
+    while (!signal.aborted) {
+      const nowMs = clock.monotonicMs();
+      const asking = lease.take(nowMs);
+      const next = outbox.next(nowMs);
+      if (asking !== undefined) await stream.send({ $case: "register", value: asking });
+      if (next.kind === "send") await stream.send(next.body);
+      else if (asking === undefined) {
+        const untilMs = Math.min(next.untilMs, lease.dueAtMs());
+        await kickedOrAfter(this.#wake, untilMs - nowMs, clock, signal);
+      }
+    }
+  }
+
+  #receive(message: ControllerMessage, endpoint: string): void {
+    if (this.#welcomedAtMs === undefined && message.kind !== "unknown") {
+      if (message.kind !== "welcome") throw violation(endpoint, `${message.kind} before Welcome`);
+      this.#welcome(message, endpoint);
+      return;
+    }
+    switch (message.kind) {
+      case "unknown":
+        return;
+      case "welcome":
+        throw violation(endpoint, "Welcome came twice");
+      case "config":
+        this.#options.events.config(message);
+        return;
+      case "registered":
+        this.#registered(message);
+        return;
+      case "refused":
+        this.#refused(message);
+        return;
+      case "table":
+        this.#table(message, endpoint);
+    }
+  }
+
+  #welcome(welcome: Welcome, endpoint: string): void {
+    const { clock, events, lease, outbox, table } = this.#options;
+    const nowMs = clock.monotonicMs();
+    this.#welcomedAtMs = nowMs;
+    table.welcome(welcome.instance);
+    outbox.streamOpened(welcome.instance, welcome.heartbeatMs, nowMs);
+    lease.streamOpened(nowMs);
+    events.connected(welcome, endpoint);
+    events.leader(welcome.leader);
+    if (welcome.config !== undefined) events.config(welcome.config);
+    this.#wake.kick();
+  }
+
+  #table(message: Extract<ControllerMessage, { kind: "table" }>, endpoint: string): void {
+    const { clock, events, lease, table } = this.#options;
+    if (message.leader !== undefined) events.leader(message.leader);
+    const outcome = table.apply(message.table);
+    if (outcome.kind === "out-of-step") {
+      throw new TwillError("STREAM_GAP", `controller ${endpoint}: ${outcome.reason}`, {
+        context: { endpoint },
+      });
+    }
+    if (outcome.kind === "held") return;
+    if (lease.tableChanged(outcome.change, clock.monotonicMs())) events.leaseLost();
+    events.table(outcome.change);
+    this.#wake.kick();
+  }
+
+  #registered(answer: Registered): void {
+    const news = this.#options.lease.registered(answer);
+    if (news !== "stale") this.#options.events.registered(answer, news);
+    this.#wake.kick();
+  }
+
+  #refused(refusal: Refused): void {
+    const isOurs = this.#options.lease.refused(refusal, this.#options.clock.monotonicMs());
+    if (isOurs) this.#options.events.refused(refusal);
+    this.#wake.kick();
+  }
+}
+
+function violation(endpoint: string, what: string): TwillError {
+  return new TwillError("PROTOCOL_VIOLATION", `controller ${endpoint}: ${what}`, {
+    context: { endpoint },
+  });
+}
