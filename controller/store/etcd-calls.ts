@@ -119,8 +119,7 @@ export class EtcdCalls {
     if (fault.staleToken) this.#auth.invalidate(token);
     if (fault.tls) await connections.reloadTls();
     if (fault.blame) endpoints.failed(endpoint, clock.monotonicMs());
-    const { code } = fault.error;
-    if (code === "STORE_UNAVAILABLE" || code === "STORE_DENIED") state.failed(fault.error);
+    if (fault.outage) state.failed(fault.error);
     return fault;
   }
 
@@ -167,7 +166,7 @@ export class EtcdCalls {
   /** Without a user there is no token to fetch anew: the refusal is final. */
   #withoutUser(fault: EtcdFault): EtcdFault {
     if (!fault.staleToken || this.#auth.isEnabled) return fault;
-    return { ...fault, retry: false, staleToken: false };
+    return { ...fault, retry: false, staleToken: false, outage: true };
   }
 }
 

@@ -16,6 +16,8 @@ export interface EtcdFault {
   readonly blame: boolean;
   /** The user's token is no longer valid. */
   readonly staleToken: boolean;
+  /** etcd did nothing for us and would not have for any request. */
+  readonly outage: boolean;
   /** Certificates were refused: perhaps the files have been renewed since they were read. */
   readonly tls: boolean;
 }
@@ -37,17 +39,23 @@ const NONE: Traits = {
   unsent: false,
   blame: false,
   staleToken: false,
+  outage: false,
   tls: false,
 };
 /** Refused before anything was done; asking again changes nothing. */
 const FINAL: Traits = { ...NONE, unsent: true };
 /** Nothing known of the outcome; try elsewhere. */
-const LOST: Traits = { ...NONE, retry: true, blame: true };
+const LOST: Traits = { ...NONE, retry: true, blame: true, outage: true };
 /** The connection never came to be, so the request never left. */
 const UNSENT: Traits = { ...LOST, unsent: true };
 
 /** Refused for the token, which was good once: fetch another. */
-const STALE: Traits = { ...NONE, retry: true, unsent: true, staleToken: true };
+const STALE: Traits = {
+  ...NONE,
+  retry: true,
+  unsent: true,
+  staleToken: true,
+};
 
 const TLS_TEXT =
   /certificate|SSL routines|ERR_TLS|ERR_SSL|wrong version number|secure TLS connection/i;
@@ -125,7 +133,7 @@ const RULES: readonly Rule[] = [
   {
     text: /authentication failed, invalid user ID or password/,
     code: "STORE_DENIED",
-    traits: FINAL,
+    traits: { ...FINAL, outage: true },
     hint: "check --etcd-username and --etcd-password",
   },
   {
@@ -141,7 +149,12 @@ const RULES: readonly Rule[] = [
     traits: FINAL,
   },
   // A member that lags behind, or an etcd that was restored from a backup.
-  { status: 11, text: /is a future revision/, code: "STORE_COMPACTED", traits: UNSENT },
+  {
+    status: 11,
+    text: /is a future revision/,
+    code: "STORE_COMPACTED",
+    traits: { ...UNSENT, outage: false },
+  },
   { status: 5, text: /lease not found/, code: "LEASE_LOST", traits: FINAL },
   { status: 3, code: "BUG", traits: FINAL },
 ];

@@ -10,7 +10,7 @@ import { TwillError } from "../../common/errors.ts";
 import type { Revision } from "../../common/lease/lease.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
 import type { CallOrigin, EtcdCalls } from "./etcd-calls.ts";
-import { cancelFault, type EtcdFault } from "./etcd-errors.ts";
+import { cancelFault, type EtcdFault, etcdFault } from "./etcd-errors.ts";
 import type { EtcdKeys } from "./etcd-keys.ts";
 import { ETCD_BACKOFF } from "./etcd-retry.ts";
 import { abortReason, EtcdStream } from "./etcd-stream.ts";
@@ -203,6 +203,7 @@ class WatchEnd extends Error {
   }
 }
 
+/** A TwillError is final as it is. */
 function fatal(error: TwillError): EtcdFault {
-  return { error, retry: false, unsent: true, blame: false, staleToken: false, tls: false };
+  return etcdFault(error, "");
 }

@@ -234,6 +234,7 @@ describe("a campaign", () => {
     const { entries } = await store.list(ELECTION_RANGE, { signal: AbortSignal.timeout(1000) });
     assert.equal(entries.length, 1);
     assert.equal(terms[0]?.token, entries[0]?.createRevision);
+    assert.equal(link.calls.get("grantLease"), 1, "it was won by the first campaign");
     group.abort();
     await group.join();
   });
