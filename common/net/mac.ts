@@ -15,18 +15,37 @@ export function parseMac(text: string): Mac | undefined {
 }
 
 function macFromHex(hex: string): Mac {
-  // The one place where a MAC is made: the text has just been checked.
+  // One of two places where a MAC is made: the text has just been checked.
   return (hex.match(/../g) ?? []).join(":") as Mac;
 }
 
 export function macToBytes(mac: Mac): Uint8Array {
-  return Uint8Array.from(mac.split(":"), (byte) => Number.parseInt(byte, 16));
+  const bytes = new Uint8Array(6);
+  writeMac(mac, bytes, 0);
+  return bytes;
 }
+
+/** Writes the six bytes at `offset`. Called per peer and change, so without garbage. */
+export function writeMac(mac: Mac, into: Uint8Array, offset: number): void {
+  for (let index = 0; index < 6; index += 1) {
+    const high = hexDigit(mac.charCodeAt(3 * index));
+    into[offset + index] = (high << 4) | hexDigit(mac.charCodeAt(3 * index + 1));
+  }
+}
+
+/** Value of a lower-case hexadecimal digit by its character code. */
+function hexDigit(code: number): number {
+  return code >= 0x61 ? code - 0x61 + 10 : code - 0x30;
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));
 
 /** MAC of exactly six bytes; throws RangeError on another length. */
 export function macFromBytes(bytes: Uint8Array): Mac {
   if (bytes.length !== 6) throw new RangeError(`a MAC has 6 bytes, not ${bytes.length}`);
-  return macFromHex(Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join(""));
+  const hex = (index: number): string | undefined => HEX[bytes[index] ?? 0];
+  // The other place where a MAC is made: two digits a byte by construction.
+  return `${hex(0)}:${hex(1)}:${hex(2)}:${hex(3)}:${hex(4)}:${hex(5)}` as Mac;
 }
 
 /** Makes a locally administered unicast address of six random bytes (as flannel's). */

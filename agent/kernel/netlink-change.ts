@@ -1,0 +1,69 @@
+/** One KernelChange as one netlink message, and which answers to it are no failure. */
+import { assertNever } from "../../common/errors.ts";
+import type { ChangeFailure, KernelChange } from "./kernel.ts";
+import { encodeAddress } from "./netlink-address.ts";
+import { encodeFdb, encodeNeighbour } from "./netlink-neighbour.ts";
+import { encodeRoute } from "./netlink-route.ts";
+import type { Refusal } from "./netlink-socket.ts";
+import type { ChangeHead, MessageWriter } from "./netlink-writer.ts";
+
+export function encodeChange(writer: MessageWriter, head: ChangeHead, change: KernelChange): void {
+  switch (change.kind) {
+    case "address":
+      encodeAddress(writer, head, change.object);
+      break;
+    case "neighbour":
+      encodeNeighbour(writer, head, change.object);
+      break;
+    case "fdb":
+      encodeFdb(writer, head, change.object);
+      break;
+    case "route":
+      encodeRoute(writer, head, change.object);
+      break;
+    default:
+      assertNever(change);
+  }
+}
+
+/** Names of the devices that the changes are on, each once. */
+export function devicesOf(changes: readonly KernelChange[]): readonly string[] {
+  const names = new Set<string>();
+  for (const { object } of changes) if (object.device !== undefined) names.add(object.device);
+  return [...names];
+}
+
+/**
+ * Sorts out the changes on devices that do not exist: a put fails, a delete has nothing to do.
+ * The kernel must not see them, because it takes a missing device for any device.
+ */
+export function splitByDevice(
+  changes: readonly KernelChange[],
+  indices: ReadonlyMap<string, number>,
+): { readonly sendable: readonly KernelChange[]; readonly failures: readonly ChangeFailure[] } {
+  const exists = ({ object: { device } }: KernelChange): boolean =>
+    device === undefined || indices.has(device);
+  const missing = changes.filter((change) => change.op === "put" && !exists(change));
+  return {
+    sendable: changes.filter(exists),
+    failures: missing.map((change) => {
+      const message = `there is no interface ${change.object.device}`;
+      return { change, errno: "ENODEV", message };
+    }),
+  };
+}
+
+/** Device, address, neighbour or FDB entry, route that is not there. */
+const NOT_THERE: ReadonlySet<string> = new Set(["ENODEV", "EADDRNOTAVAIL", "ENOENT", "ESRCH"]);
+
+/** Refusals as failures of their changes; deleting what is not there is none. */
+export function failuresOf(
+  changes: readonly KernelChange[],
+  refusals: readonly Refusal[],
+): readonly ChangeFailure[] {
+  return refusals.flatMap(({ index, errno, sentence }) => {
+    const change = changes[index];
+    if (change === undefined || (change.op === "delete" && NOT_THERE.has(errno))) return [];
+    return [{ change, errno, message: sentence }];
+  });
+}

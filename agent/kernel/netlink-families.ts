@@ -1,0 +1,7 @@
+/** Address families in rtnetlink's numbers. */
+import type { Ip } from "../../common/net/ip.ts";
+import { AF_INET, AF_INET6 } from "./netlink-constants.ts";
+
+export function afOf(ip: Ip): number {
+  return ip.family === 4 ? AF_INET : AF_INET6;
+}
