@@ -3,8 +3,9 @@
  * each watch, so that none can block or confuse another. No device index is kept between calls:
  * names are resolved anew for each (a few microseconds), so none can be stale.
  */
+import { closeSync } from "node:fs";
 import type { Family, Ip } from "../../common/net/ip.ts";
-import type { LinkSpec } from "../plan/kernel-state.ts";
+import type { LinkSpec, TunLink, VxlanLink } from "../plan/kernel-state.ts";
 import type {
   AddressState,
   ChangeFailure,
@@ -37,7 +38,7 @@ import {
   encodeFdbDump,
   encodeNeighbourDump,
 } from "./netlink-neighbour.ts";
-import { openNetlink } from "./netlink-open.ts";
+import { inNamespace, openNetlink } from "./netlink-open.ts";
 import {
   decodeRoute,
   decodeRouteLookup,
@@ -155,19 +156,8 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
       ?.device;
   }
 
-  async createLink(link: LinkSpec, signal: AbortSignal): Promise<void> {
-    const lowerIndex = await this.#names.indexOf(link.lower, signal);
-    if (lowerIndex === undefined) {
-      throw refused(`create ${link.name}`, "ENODEV", `there is no interface ${link.lower}`);
-    }
-    const refusal = await this.#writeOne(
-      (writer, seq) => encodeLinkCreation(writer, link, lowerIndex, seq),
-      signal,
-    );
-    if (refusal === undefined) return;
-    const { errno, sentence } = refusal;
-    if (errno === "EOPNOTSUPP") throw unsupportedLink(link.name, link.kind, sentence);
-    throw refused(`create ${link.name}`, errno, sentence);
+  createLink(link: LinkSpec, signal: AbortSignal): Promise<void> {
+    return link.kind === "tun" ? this.#createTun(link, signal) : this.#createVxlan(link, signal);
   }
 
   async setLink(name: string, set: LinkChange, signal: AbortSignal): Promise<void> {
@@ -222,6 +212,31 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
   /** Waits for the call under way, then closes. */
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all([this.#writes[Symbol.asyncDispose](), this.#reads[Symbol.asyncDispose]()]);
+  }
+
+  async #createVxlan(link: VxlanLink, signal: AbortSignal): Promise<void> {
+    const lowerIndex = await this.#names.indexOf(link.lower, signal);
+    if (lowerIndex === undefined) {
+      throw refused(`create ${link.name}`, "ENODEV", `there is no interface ${link.lower}`);
+    }
+    const refusal = await this.#writeOne(
+      (writer, seq) => encodeLinkCreation(writer, link, lowerIndex, seq),
+      signal,
+    );
+    if (refusal === undefined) return;
+    const { errno, sentence } = refusal;
+    if (errno === "EOPNOTSUPP") throw unsupportedLink(link.name, link.kind, sentence);
+    throw refused(`create ${link.name}`, errno, sentence);
+  }
+
+  /** The kernel makes TUN devices by ioctl only; loaded for the udp backend alone. */
+  async #createTun(link: TunLink, signal: AbortSignal): Promise<void> {
+    if ((await this.#names.indexOf(link.name, signal)) !== undefined) {
+      throw refused(`create ${link.name}`, "EEXIST");
+    }
+    const { openTunDevice } = await import("../tunnel/tun-device.ts");
+    closeSync(inNamespace(this.#netns, () => openTunDevice(link.name, true).fd));
+    await this.setLink(link.name, { mtuBytes: link.mtuBytes }, signal);
   }
 
   /** Both families are not in one dump: the kernel filters by table only within a family. */

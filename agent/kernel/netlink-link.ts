@@ -2,7 +2,7 @@
  * Links as rtnetlink messages (struct ifinfomsg). Devices are asked for by name, so no index
  * can be stale. The vxlan attributes are those of contract 3.1.
  */
-import type { LinkSpec, VxlanLink } from "../plan/kernel-state.ts";
+import type { VxlanLink } from "../plan/kernel-state.ts";
 import type { LinkChange, LinkState, VxlanInfo } from "./kernel.ts";
 import { NLM_F_CREATE_EXCL, NLM_F_DUMP, RTM } from "./netlink-constants.ts";
 import { Attributes, type Message } from "./netlink-message.ts";
@@ -55,7 +55,7 @@ export function isDeviceName(name: string): boolean {
 
 export function encodeLinkCreation(
   writer: MessageWriter,
-  link: LinkSpec,
+  link: VxlanLink,
   lowerIndex: number,
   seq: number,
 ): void {

@@ -30,9 +30,7 @@ const ANSWER_TIMEOUT_S = 5;
 
 /** Returns the descriptor; the caller closes it. */
 export function openNetlink(options: NetlinkOptions): number {
-  return options.netns === undefined
-    ? openHere(options)
-    : within(options.netns, () => openHere(options));
+  return inNamespace(options.netns, () => openHere(options));
 }
 
 function openHere({ protocol, groups, receiveBytes }: NetlinkOptions): number {
@@ -58,17 +56,18 @@ function openHere({ protocol, groups, receiveBytes }: NetlinkOptions): number {
 }
 
 /**
- * A socket belongs to the namespace in which it was made, so the thread goes there for that
- * moment only. Nothing asynchronous runs meanwhile.
+ * What is made belongs to the namespace in which it is made, so the thread goes there for that
+ * moment only: `make` must not be asynchronous. `netns` undefined: the process's own.
  */
-function within(netns: string, open: () => number): number {
+export function inNamespace<T>(netns: string | undefined, make: () => T): T {
+  if (netns === undefined) return make();
   const home = openSync("/proc/thread-self/ns/net", "r");
   try {
     const away = openNamespace(netns);
     try {
       check(`enter network namespace ${netns}`, setns(away, CLONE_NEWNET));
       try {
-        return open();
+        return make();
       } finally {
         // Going on in the wrong namespace would program the wrong machine.
         if (setns(home, CLONE_NEWNET) < 0) process.abort();
