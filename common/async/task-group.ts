@@ -11,6 +11,8 @@ export class TaskGroup {
   #failure: { error: unknown } | undefined;
 
   constructor(parent?: AbortSignal) {
+    // Every task listens, and so does all it waits for; that is no leak.
+    setMaxListeners(0, this.#controller.signal);
     // A group's signal is there to be waited on by many: Node's warning at 11 means nothing here.
     setMaxListeners(0, this.#controller.signal);
     const onAbort = (): void => this.#controller.abort(parent?.reason);

@@ -5,13 +5,15 @@
  * takes what another has just been promised.
  */
 import type { NetworkConfig } from "../../common/config/network-config.ts";
-import { type Lease, publicIpOf, type Revision, type Subnets } from "../../common/lease/lease.ts";
+import type { Lease, Revision, Subnets } from "../../common/lease/lease.ts";
 import { type Cidr, overlaps } from "../../common/net/cidr.ts";
-import { type Ip, sameIp } from "../../common/net/ip.ts";
+import type { Ip } from "../../common/net/ip.ts";
+import { AddressIndex } from "../view/address-index.ts";
 import type { LeaseTable } from "../view/lease-table.ts";
 import type { TableChange } from "../view/table-change.ts";
 import type { Taken } from "./allocate.ts";
 import type { HeldLease, LeaseBook, StoredNodeRecord } from "./lease-book.ts";
+import { MinHeap } from "./min-heap.ts";
 import type { NodeRecord } from "./node-record.ts";
 import { Occupancy } from "./occupancy.ts";
 
@@ -32,6 +34,15 @@ interface Pending extends PendingWrite {
 export class Ledger implements LeaseBook {
   readonly #table: LeaseTable;
   readonly #pending = new Map<string, Pending>();
+  /** The nodes of pending writes by what they put, by address and by key; a scan would be O(n^2). */
+  readonly #puts = new AddressIndex();
+  readonly #putBy = new Map<string, string>();
+  /** Lease keys that pending writes delete. */
+  readonly #removing = new Set<string>();
+  /** Acknowledged writes, the oldest first, until the table has them. */
+  readonly #unseen = new MinHeap<{ readonly node: string; readonly revision: Revision }>(
+    ({ revision }) => revision,
+  );
   /** What each taken key of the table counts for in `taken`. */
   readonly #counted = new Map<string, Subnets>();
   #taken: Taken = { v4: undefined, v6: undefined };
@@ -59,8 +70,11 @@ export class Ledger implements LeaseBook {
   /** Follows the table; to be called after every change of it. */
   observe(change: TableChange): void {
     for (const key of change.touched) this.#recount(key);
-    for (const [node, { revision }] of this.#pending) {
-      if (revision > 0 && revision <= this.#table.revision) this.drop(node);
+    for (let next = this.#unseen.peek(); next !== undefined; next = this.#unseen.peek()) {
+      if (next.revision > this.#table.revision) return;
+      this.#unseen.pop();
+      // The node may have another write under way by now.
+      if (this.#pending.get(next.node)?.revision === next.revision) this.drop(next.node);
     }
   }
 
@@ -68,15 +82,24 @@ export class Ledger implements LeaseBook {
   hold(node: string, write: PendingWrite): void {
     this.drop(node);
     this.#pending.set(node, { ...write, revision: 0 });
-    this.#add(write.put?.lease.subnets);
+    for (const key of write.removes) this.#removing.add(key);
+    const lease = write.put?.lease;
+    if (lease === undefined) return;
+    this.#puts.add(lease);
+    this.#putBy.set(lease.key, node);
+    this.#add(lease.subnets);
   }
 
   /** The write is in the store; it is held until the table has seen its revision. */
   confirm(node: string, revision: Revision): void {
     const pending = this.#pending.get(node);
     if (pending === undefined) return;
-    if (revision <= this.#table.revision) this.drop(node);
-    else this.#pending.set(node, { ...pending, revision });
+    if (revision <= this.#table.revision) {
+      this.drop(node);
+      return;
+    }
+    this.#pending.set(node, { ...pending, revision });
+    this.#unseen.push({ node, revision });
   }
 
   /** The write did not happen, or the table shows it by now. */
@@ -84,7 +107,12 @@ export class Ledger implements LeaseBook {
     const pending = this.#pending.get(node);
     if (pending === undefined) return;
     this.#pending.delete(node);
-    this.#remove(pending.put?.lease.subnets);
+    for (const key of pending.removes) this.#removing.delete(key);
+    const lease = pending.put?.lease;
+    if (lease === undefined) return;
+    this.#puts.remove(lease);
+    this.#putBy.delete(lease.key);
+    this.#remove(lease.subnets);
   }
 
   held(node: string): HeldLease | undefined {
@@ -100,8 +128,8 @@ export class Ledger implements LeaseBook {
 
   withPublicIp(ip: Ip): readonly HeldLease[] {
     const stored = this.#table.withPublicIp(ip).filter(({ lease }) => !this.#isPending(lease.key));
-    const puts = [...this.#pending.values()].map(putOf).filter((put) => put !== undefined);
-    return [...stored, ...puts.filter(({ lease }) => hasPublicIp(lease, ip))];
+    const puts = this.#puts.keys(ip).map((key) => this.held(this.#putBy.get(key) ?? ""));
+    return [...stored, ...puts.filter((put) => put !== undefined)];
   }
 
   overlapping(subnets: Subnets): readonly { key: string; lease: Lease | undefined }[] {
@@ -116,10 +144,7 @@ export class Ledger implements LeaseBook {
 
   /** True when a pending write says something else of this key than the table does. */
   #isPending(key: string): boolean {
-    for (const { put, removes } of this.#pending.values()) {
-      if (put?.lease.key === key || removes.includes(key)) return true;
-    }
-    return false;
+    return this.#putBy.has(key) || this.#removing.has(key);
   }
 
   #recount(key: string): void {
@@ -144,11 +169,6 @@ export class Ledger implements LeaseBook {
 
 function putOf({ put, revision }: Pending): HeldLease | undefined {
   return put === undefined ? undefined : { ...put, modRevision: revision };
-}
-
-function hasPublicIp({ attrs }: Lease, ip: Ip): boolean {
-  const own = publicIpOf(attrs, ip.family);
-  return own !== undefined && sameIp(own, ip);
 }
 
 function anyOverlap(a: Subnets | undefined, b: Subnets): boolean {

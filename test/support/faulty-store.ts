@@ -1,7 +1,8 @@
 /**
  * A store as one replica sees it, with the faults of what lies between: unreachable (every call
- * fails), hung (nothing answers), or an answer lost after the write was done. Several of
- * them over one MemoryStore are several replicas of a partitioned cluster.
+ * fails), hung (nothing answers), or an answer lost after the write was done; and with the
+ * faults of etcd itself: calls it refuses, events it forgets, a rival that writes first.
+ * Several of them over one MemoryStore are several replicas of a partitioned cluster.
  */
 import { Trigger } from "../../common/async/trigger.ts";
 import { TwillError } from "../../common/errors.ts";
@@ -23,6 +24,12 @@ export class FaultyStore implements Store {
   readonly #waiting = new Set<Trigger>();
   readonly #lost: StoreCall[] = [];
   #link: Link = "up";
+  /** Calls that etcd refuses, until taken out again; a running watch ends with the next change. */
+  readonly refusing = new Map<StoreCall | "watch", Error>();
+  /** Change sets of these revisions never reach a watcher. */
+  readonly hidden = new Set<Revision>();
+  /** What a rival does just before the next transaction; consumed by it. */
+  rival: (() => void) | undefined;
   /** How often each call was made. */
   readonly calls = new Map<StoreCall | "watch", number>();
 
@@ -59,12 +66,18 @@ export class FaultyStore implements Store {
     await this.#untilUp(signal);
     for await (const change of this.#inner.watch(range, after, signal)) {
       await this.#untilUp(signal);
-      yield change;
+      this.#refuse("watch");
+      if (!this.hidden.has(change.revision)) yield change;
     }
   }
 
   transact(transaction: Transaction, signal: AbortSignal): Promise<TransactionOutcome> {
-    return this.#call("transact", signal, () => this.#inner.transact(transaction, signal));
+    return this.#call("transact", signal, () => {
+      const { rival } = this;
+      this.rival = undefined;
+      rival?.();
+      return this.#inner.transact(transaction, signal);
+    });
   }
 
   grantLease(ttlSeconds: number, signal: AbortSignal): Promise<EtcdLeaseId> {
@@ -87,6 +100,7 @@ export class FaultyStore implements Store {
     this.#count(name);
     if (this.#link === "down") throw new TwillError("STORE_UNAVAILABLE", "etcd is unreachable");
     await this.#untilUp(signal);
+    this.#refuse(name);
     const answer = await run();
     const lost = this.#lost.indexOf(name);
     if (lost < 0) return answer;
@@ -102,6 +116,11 @@ export class FaultyStore implements Store {
     } finally {
       this.#waiting.delete(changed);
     }
+  }
+
+  #refuse(call: StoreCall | "watch"): void {
+    const refusal = this.refusing.get(call);
+    if (refusal !== undefined) throw refusal;
   }
 
   #count(call: StoreCall | "watch"): void {

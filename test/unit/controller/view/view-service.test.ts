@@ -7,7 +7,7 @@ import { formatDigest } from "../../../../common/lease/lease-digest.ts";
 import { resume } from "../../../../controller/view/feed.ts";
 import type { ViewChange } from "../../../../controller/view/lease-view.ts";
 import { ViewService } from "../../../../controller/view/view-service.ts";
-import { BrokenStore } from "../../../support/broken-store.ts";
+import { FaultyStore } from "../../../support/faulty-store.ts";
 import { leaseValue } from "../../../support/lease-texts.ts";
 import { LogCapture } from "../../../support/log-capture.ts";
 import { ManualClock, settle } from "../../../support/manual-clock.ts";
@@ -19,7 +19,7 @@ const DOWN = new TwillError("STORE_UNAVAILABLE", "etcd does not answer");
 class Scene implements AsyncDisposable {
   readonly clock = new ManualClock();
   readonly memory = new MemoryStore(this.clock);
-  readonly store = new BrokenStore(this.memory);
+  readonly store = new FaultyStore(this.memory);
   readonly log = new LogCapture();
   readonly changes: ViewChange[] = [];
   readonly service = new ViewService({
@@ -98,12 +98,12 @@ describe("the view service", () => {
     scene.put(1);
     scene.put(2);
     await scene.start();
-    scene.store.failing.set("watch", new TwillError("STORE_COMPACTED", "history is gone"));
+    scene.store.refusing.set("watch", new TwillError("STORE_COMPACTED", "history is gone"));
     scene.memory.delete("subnets/10.5.1.0-24");
     scene.put(2, 99);
     scene.put(3);
     await settle();
-    scene.store.failing.clear();
+    scene.store.refusing.clear();
     await scene.clock.advance(10_000);
     assert.deepEqual(scene.keys, ["10.5.2.0-24", "10.5.3.0-24"]);
     const [resynced] = scene.log.of("watch.resynced");
@@ -115,7 +115,7 @@ describe("the view service", () => {
     await using scene = new Scene();
     scene.put(1);
     await scene.start();
-    for (const call of ["watch", "list", "instance"] as const) scene.store.failing.set(call, DOWN);
+    for (const call of ["watch", "list", "instance"] as const) scene.store.refusing.set(call, DOWN);
     scene.put(2);
     await settle();
     assert.equal(scene.service.fault?.code, "STORE_UNAVAILABLE");
@@ -124,7 +124,7 @@ describe("the view service", () => {
     await scene.clock.advance(60_000);
     const tries = (scene.store.calls.get("instance") ?? 0) - before;
     assert.ok(tries >= 10 && tries <= 20, `${tries} tries in a minute`);
-    scene.store.failing.clear();
+    scene.store.refusing.clear();
     await scene.clock.advance(10_000);
     assert.deepEqual(scene.keys, ["10.5.1.0-24", "10.5.2.0-24"]);
     assert.equal(scene.service.fault, undefined);
@@ -132,12 +132,12 @@ describe("the view service", () => {
 
   it("waits for etcd at the start without an end and without haste", async () => {
     await using scene = new Scene();
-    scene.store.failing.set("instance", DOWN);
+    scene.store.refusing.set("instance", DOWN);
     await scene.start();
     await scene.clock.advance(60_000);
     assert.equal(scene.service.isReady, false);
     assert.ok((scene.store.calls.get("instance") ?? 0) < 20);
-    scene.store.failing.clear();
+    scene.store.refusing.clear();
     await scene.clock.advance(10_000);
     assert.equal(scene.service.isReady, true);
   });
@@ -167,11 +167,11 @@ describe("the view service", () => {
     await using scene = new Scene();
     scene.put(1);
     await scene.start();
-    scene.store.failing.set("watch", new TwillError("STORE_COMPACTED", "history went back"));
+    scene.store.refusing.set("watch", new TwillError("STORE_COMPACTED", "history went back"));
     scene.memory.setInstance("another cluster");
     scene.put(2);
     await settle();
-    scene.store.failing.clear();
+    scene.store.refusing.clear();
     await scene.clock.advance(10_000);
     assert.equal(scene.service.view.instance, "another cluster");
     assert.equal(scene.changes.at(-1)?.isReset, true);
