@@ -67,10 +67,6 @@ export const EVENTS = {
   "stream.rejected": event("warn", "a stream was refused; code and message"),
   // agent
   "interface.selected": event("info", "the external interface and public addresses"),
-  "interface.missing": event(
-    "error",
-    "no interface fits; what was tried and the way out; the last choice stays in force",
-  ),
   "controller.connected": event("info", "the stream to a controller is up"),
   "controller.lost": event("warn", "the stream ended; the data plane stays as it is"),
   "snapshot.applied": event("info", "a whole table was programmed; in sync"),
@@ -88,6 +84,12 @@ export const EVENTS = {
   "link.created": event("info", "the backend's device was created"),
   "link.adopted": event("info", "an existing device fits and is used as it is"),
   "link.recreated": event("warn", "the backend's device was made anew"),
+  "link.unset": event("debug", "an optional setting of a device could not be made"),
+  "link.removed": event("info", "a device of an earlier config was removed"),
+  "drift.contested": event(
+    "warn",
+    "somebody keeps changing an object of ours; repairs of it are slowed down",
+  ),
   "kernel.overrun": event("warn", "netlink events were lost; everything is read again"),
   "file.written": event("info", "subnet.env or another hand-off file was written"),
   "agent.ready": event("info", "in sync and programmed; containers may start"),

@@ -14,6 +14,7 @@ import {
   neighbourKey,
   type RouteSpec,
   routeKey,
+  unusualMetric,
 } from "./kernel-state.ts";
 
 export type ObjectKind = "address" | "neighbour" | "fdb" | "route";
@@ -70,6 +71,7 @@ export function formatFdb(entry: FdbSpec): string {
 }
 
 export function formatRoute(route: RouteSpec): string {
+  const metric = unusualMetric(route);
   return [
     route.type === "blackhole" ? "blackhole" : "",
     formatCidr(route.destination),
@@ -77,7 +79,7 @@ export function formatRoute(route: RouteSpec): string {
     route.device === undefined ? "" : `dev ${route.device}`,
     `proto ${protocolName(route.protocol)}`,
     route.scope === "global" ? "" : `scope ${route.scope}`,
-    route.metric === undefined ? "" : `metric ${route.metric}`,
+    metric === undefined ? "" : `metric ${metric}`,
     route.onlink ? "onlink" : "",
   ]
     .filter((word) => word !== "")

@@ -105,18 +105,22 @@ export function fdbKey(entry: Pick<FdbSpec, "device" | "mac">): string {
   return `${entry.device} ${entry.mac}`;
 }
 
-/**
- * Destination, and the metric where it is not the kernel's default (none for IPv4, 1024 for
- * IPv6): two metrics make two routes.
- */
-export function routeKey(route: {
+/** Destination, and the metric where it is not the kernel's default: two metrics make two routes. */
+export function routeKey(route: RouteName): string {
+  const metric = unusualMetric(route);
+  const suffix = metric === undefined ? "" : ` metric ${metric}`;
+  return `${formatCidr(route.destination)}${suffix}`;
+}
+
+export interface RouteName {
   readonly destination: Cidr;
   readonly metric?: number | undefined;
-}): string {
-  const { destination, metric } = route;
+}
+
+/** The metric, unless it is what the kernel takes by itself: none for IPv4, 1024 for IPv6. */
+export function unusualMetric({ destination, metric }: RouteName): number | undefined {
   const usual = destination.ip.family === 4 ? 0 : 1024;
-  const suffix = metric === undefined || metric === usual ? "" : ` metric ${metric}`;
-  return `${formatCidr(destination)}${suffix}`;
+  return metric === usual ? undefined : metric;
 }
 
 export function familyOf(object: { readonly ip: Ip }): Family {

@@ -3,6 +3,8 @@
  * planner whose result depends on the state alone ends alike on every one of them.
  */
 
+import { shuffled } from "./seeded-random.ts";
+
 /** What is true after a step, by key; the last state is where every expansion must end. */
 export type State<Value> = ReadonlyMap<string, Value>;
 
@@ -36,7 +38,7 @@ export function expansions<Value>(
     { name: "as given", steps: plain },
     { name: "squashed", steps: stepsOf([last]) },
     { name: "split", steps: plain.flatMap(split) },
-    { name: "shuffled", steps: plain.flatMap((one) => shuffle(split(one), random)) },
+    { name: "shuffled", steps: plain.flatMap((one) => shuffled(split(one), random)) },
     { name: "reversed", steps: stepsOf([...states].reverse().concat([last])) },
     { name: "emptied between", steps: stepsOf([...states, new Map<string, Value>(), last]) },
   ];
@@ -54,22 +56,4 @@ function split<Value>({ upserts, removes }: Step<Value>): Step<Value>[] {
     ...upserts.map((upsert) => ({ upserts: [upsert], removes: [] })),
     ...removes.map((key) => ({ upserts: [], removes: [key] })),
   ];
-}
-
-export function shuffle<Item>(items: readonly Item[], random: () => number): Item[] {
-  return items
-    .map((item) => ({ item, order: random() }))
-    .sort((a, b) => a.order - b.order)
-    .map(({ item }) => item);
-}
-
-/** Uniform in [0, 1) and the same for the same seed (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

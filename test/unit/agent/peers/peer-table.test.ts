@@ -10,7 +10,8 @@ import {
 import type { Lease } from "../../../../common/lease/lease.ts";
 import { digestOf, formatDigest } from "../../../../common/lease/lease-digest.ts";
 import { vxlanLease } from "../../../support/leases.ts";
-import { expansions, type State, seededRandom } from "../../../support/state-sequences.ts";
+import { seededRandom } from "../../../support/seeded-random.ts";
+import { expansions, type State } from "../../../support/state-sequences.ts";
 
 const A = vxlanLease(1);
 const B = vxlanLease(2);

@@ -20,12 +20,8 @@ import {
   vtepData,
   vxlanLease,
 } from "../../../support/leases.ts";
-import {
-  expansions,
-  type State,
-  type Step,
-  seededRandom,
-} from "../../../support/state-sequences.ts";
+import { seededRandom } from "../../../support/seeded-random.ts";
+import { expansions, type State, type Step } from "../../../support/state-sequences.ts";
 
 const OWN = dualLease(1, { ip: "10.99.0.1", ip6: "fd99::1" });
 

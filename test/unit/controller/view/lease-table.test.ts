@@ -5,7 +5,8 @@ import fc from "fast-check";
 import { digestOf, formatDigest } from "../../../../common/lease/lease-digest.ts";
 import { LeaseTable } from "../../../../controller/view/lease-table.ts";
 import { leaseValue, recordValue } from "../../../support/lease-texts.ts";
-import { expansions, seededRandom } from "../../../support/state-sequences.ts";
+import { seededRandom } from "../../../support/seeded-random.ts";
+import { expansions } from "../../../support/state-sequences.ts";
 import { type Keys, type KeyValue, StoreHistory } from "../../../support/store-history.ts";
 
 /** Everything a reader of the table can see, in one comparable value. */

@@ -1,0 +1,108 @@
+/**
+ * What to do about a device of ours, given what the kernel has: create, use, change in place,
+ * make anew, or leave alone because it is somebody else's. Pure.
+ *
+ * The rule of use is flannel's (contract 3.1), so that taking over from flannel touches
+ * nothing: kind, VNI, lower device, local address, group, l2miss, port and GBP must agree.
+ * MAC, MTU and up are set on the living device. Making a device anew drops all its traffic for
+ * a moment, so nothing else does it; its MAC stays the same, because peers hold it in
+ * permanent entries.
+ */
+import { formatIp, sameIp } from "../../common/net/ip.ts";
+import type { Mac } from "../../common/net/mac.ts";
+import type { LinkChange, LinkState, VxlanInfo } from "../kernel/kernel.ts";
+import type { LinkSpec, VxlanLink } from "../plan/kernel-state.ts";
+
+export type LinkDecision =
+  | { readonly kind: "create" }
+  /** The device is as it should be. */
+  | { readonly kind: "use" }
+  | { readonly kind: "change"; readonly set: LinkChange; readonly found: string }
+  | { readonly kind: "recreate"; readonly found: string }
+  | { readonly kind: "foreign"; readonly found: string };
+
+/** `lower` is the lower device as it is now; undefined when it is not there. */
+export function decideLink(
+  spec: LinkSpec,
+  actual: LinkState | undefined,
+  lower: LinkState | undefined,
+): LinkDecision {
+  if (actual === undefined) return { kind: "create" };
+  if (actual.kind !== spec.kind) {
+    return { kind: "foreign", found: `a device of kind "${actual.kind}"` };
+  }
+  const misfit = misfitOf(spec, actual, lower);
+  if (misfit !== undefined) return { kind: "recreate", found: misfit };
+  return changeInPlace(spec, actual);
+}
+
+/** Name of the device that must be there first; undefined: it stands alone. */
+export function lowerOf(spec: LinkSpec): string | undefined {
+  return spec.kind === "vxlan" ? spec.lower : undefined;
+}
+
+/** The MAC that the device must have; undefined: it has none. */
+export function macOf(spec: LinkSpec): Mac | undefined {
+  return spec.kind === "vxlan" ? spec.mac : undefined;
+}
+
+/** The device as it should be, for reports of drift. */
+export function formatLink(spec: LinkSpec): string {
+  const { name, kind, mtuBytes } = spec;
+  if (spec.kind === "tun") return `${name} ${kind} mtu ${mtuBytes} up`;
+  const { vni, mac, local, lower } = spec;
+  return `${name} ${kind} id ${vni} local ${formatIp(local)} dev ${lower} mtu ${mtuBytes} address ${mac} up`;
+}
+
+/** The first thing that cannot be changed on a living device and is not as it should be. */
+function misfitOf(
+  spec: LinkSpec,
+  actual: LinkState,
+  lower: LinkState | undefined,
+): string | undefined {
+  switch (spec.kind) {
+    case "tun":
+      return undefined;
+    case "vxlan":
+      return actual.vxlan === undefined
+        ? "unreadable VXLAN attributes"
+        : vxlanMisfit(spec, actual.vxlan, lower);
+  }
+}
+
+function vxlanMisfit(
+  spec: VxlanLink,
+  actual: VxlanInfo,
+  lower: LinkState | undefined,
+): string | undefined {
+  if (actual.vni !== spec.vni) return `VNI ${actual.vni}`;
+  if (lower !== undefined && actual.lowerIndex > 0 && actual.lowerIndex !== lower.index) {
+    return `lower device ${actual.lowerIndex}, not ${spec.lower} (${lower.index})`;
+  }
+  if (actual.local !== undefined && !sameIp(actual.local, spec.local)) {
+    return `local ${formatIp(actual.local)}`;
+  }
+  if (actual.group !== undefined) return `group ${formatIp(actual.group)}`;
+  if (actual.l2miss) return "l2miss";
+  if (spec.port > 0 && actual.port > 0 && actual.port !== spec.port) return `port ${actual.port}`;
+  if (actual.gbp !== spec.gbp) return actual.gbp ? "gbp" : "no gbp";
+  return undefined;
+}
+
+function changeInPlace(spec: LinkSpec, actual: LinkState): LinkDecision {
+  const wanted = macOf(spec);
+  const mac = wanted === undefined || actual.mac === wanted ? undefined : wanted;
+  const mtuBytes = actual.mtuBytes === spec.mtuBytes ? undefined : spec.mtuBytes;
+  const found = [
+    ...(mac === undefined ? [] : [`MAC ${actual.mac ?? "none"}`]),
+    ...(mtuBytes === undefined ? [] : [`MTU ${actual.mtuBytes}`]),
+    ...(actual.up ? [] : ["down"]),
+  ];
+  if (found.length === 0) return { kind: "use" };
+  const set: LinkChange = {
+    ...(mac === undefined ? {} : { mac }),
+    ...(mtuBytes === undefined ? {} : { mtuBytes }),
+    ...(actual.up ? {} : { up: true }),
+  };
+  return { kind: "change", set, found: found.join(", ") };
+}

@@ -1,0 +1,116 @@
+/** The four kinds of keyed objects, each with its tracker and its way to list the kernel. */
+import type {
+  AddressState,
+  FdbState,
+  Kernel,
+  NeighbourState,
+  RouteState,
+} from "../kernel/kernel.ts";
+import type { KernelObject } from "../plan/kernel-object.ts";
+import type { AddressSpec, FdbSpec, NeighbourSpec, RouteSpec } from "../plan/kernel-state.ts";
+import { DeltaTracker } from "./delta-tracker.ts";
+import { ADDRESS_RULES, FDB_RULES, NEIGHBOUR_RULES, ROUTE_RULES } from "./diff.ts";
+import { type KindDriver, type Lister, TrackedKind } from "./kind-driver.ts";
+import type { Realm } from "./ownership.ts";
+
+/** All kinds of keyed objects, in the order in which they are read. */
+export class ObjectDrivers {
+  readonly address = new TrackedKind<AddressSpec, AddressState>(new DeltaTracker(ADDRESS_RULES), {
+    kind: "address",
+    list: async (kernel, devices, signal) =>
+      (await kernel.listAddresses(signal)).filter(({ device }) => devices.has(device)),
+    device: ({ device }) => device,
+    change: (op, object) => ({ op, kind: "address", object }),
+  });
+
+  readonly neighbour = new TrackedKind<NeighbourSpec, NeighbourState>(
+    new DeltaTracker(NEIGHBOUR_RULES),
+    {
+      kind: "neighbour",
+      list: perDevice((kernel, device, signal) => kernel.listNeighbours(device, signal)),
+      device: ({ device }) => device,
+      change: (op, object) => ({ op, kind: "neighbour", object }),
+    },
+  );
+
+  readonly fdb = new TrackedKind<FdbSpec, FdbState>(new DeltaTracker(FDB_RULES), {
+    kind: "fdb",
+    list: perDevice((kernel, device, signal) => kernel.listFdb(device, signal)),
+    device: ({ device }) => device,
+    change: (op, object) => ({ op, kind: "fdb", object }),
+  });
+
+  readonly route = new TrackedKind<RouteSpec, RouteState>(new DeltaTracker(ROUTE_RULES), {
+    kind: "route",
+    list: (kernel, _devices, signal) => kernel.listRoutes(signal),
+    device: ({ device }) => device,
+    change: (op, object) => ({ op, kind: "route", object }),
+  });
+
+  readonly all: readonly KindDriver[] = [this.address, this.neighbour, this.fdb, this.route];
+
+  put(item: KernelObject): void {
+    switch (item.kind) {
+      case "address":
+        this.address.tracker.put(item.object);
+        break;
+      case "neighbour":
+        this.neighbour.tracker.put(item.object);
+        break;
+      case "fdb":
+        this.fdb.tracker.put(item.object);
+        break;
+      case "route":
+        this.route.tracker.put(item.object);
+        break;
+    }
+  }
+
+  remove(item: KernelObject): void {
+    switch (item.kind) {
+      case "address":
+        this.address.tracker.remove(item.object);
+        break;
+      case "neighbour":
+        this.neighbour.tracker.remove(item.object);
+        break;
+      case "fdb":
+        this.fdb.tracker.remove(item.object);
+        break;
+      case "route":
+        this.route.tracker.remove(item.object);
+        break;
+    }
+  }
+
+  /** Wants exactly these from now on. */
+  replaceAll(items: readonly KernelObject[]): void {
+    this.address.tracker.replaceDesired(
+      items.flatMap((item) => (item.kind === "address" ? [item.object] : [])),
+    );
+    this.neighbour.tracker.replaceDesired(
+      items.flatMap((item) => (item.kind === "neighbour" ? [item.object] : [])),
+    );
+    this.fdb.tracker.replaceDesired(
+      items.flatMap((item) => (item.kind === "fdb" ? [item.object] : [])),
+    );
+    this.route.tracker.replaceDesired(
+      items.flatMap((item) => (item.kind === "route" ? [item.object] : [])),
+    );
+  }
+
+  setRealm(realm: Realm): void {
+    for (const driver of this.all) driver.setRealm(realm);
+  }
+}
+
+/** Entries that hang on a device, listed device by device; a device that is gone has none. */
+function perDevice<State>(
+  list: (kernel: Kernel, device: string, signal: AbortSignal) => Promise<readonly State[]>,
+): Lister<State> {
+  return async (kernel, devices, signal) => {
+    const lists: (readonly State[])[] = [];
+    for (const device of devices) lists.push(await list(kernel, device, signal));
+    return lists.flat();
+  };
+}
