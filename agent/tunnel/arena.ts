@@ -11,6 +11,15 @@ export const MMSGHDR_BYTES = 64;
 export const IOVEC_BYTES = 16;
 export const SOCKADDR_BYTES = 16;
 
+const AF_INET = 2;
+
+/** Writes a sockaddr_in. */
+export function writeSockaddr(view: DataView, at: number, address: number, port: number): void {
+  view.setUint16(at, AF_INET, true);
+  view.setUint16(at + 2, port);
+  view.setUint32(at + 4, address);
+}
+
 export class Arena {
   readonly view: DataView;
   /** Address of byte 0; a number, as user space ends at 2^47 (or 2^57, never reached unasked). */

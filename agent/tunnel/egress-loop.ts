@@ -4,10 +4,10 @@
  * Returns when told to stop; throws when the device or the socket is gone.
  */
 import { TwillError } from "../../common/errors.ts";
-import { Arena } from "./arena.ts";
-import { ERRNO, errno, errnoName, read, sendmmsg, write } from "./libc.ts";
+import { Arena, SOCKADDR_BYTES, writeSockaddr } from "./arena.ts";
+import { ERRNO, errno, errnoName, read, sendmmsg, sendto } from "./libc.ts";
 import { isTransient, LoopContext, type LoopSetup } from "./loop-context.ts";
-import { decrementTtl, destinationOf, ipv4Length, isIpv4 } from "./packet/ipv4.ts";
+import { decrementTtl, destinationOf, ipv4Length, isIpv4, sourceOf } from "./packet/ipv4.ts";
 import {
   deservesUnreachable,
   NET_UNREACHABLE_MAX_BYTES,
@@ -23,7 +23,6 @@ import {
   readVirtioHeader,
   VIRTIO_HEADER_BYTES,
   type VirtioHeader,
-  writePlainVirtioHeader,
 } from "./packet/virtio-header.ts";
 import { NO_ROUTE, type PeerTable } from "./peer-table.ts";
 import { SendBatch } from "./send-batch.ts";
@@ -47,6 +46,7 @@ export class EgressLoop {
   readonly #packets: number;
   readonly #headers: number;
   readonly #reply: number;
+  readonly #replyTo: number;
   #packetsUsed = 0;
   #headersUsed = 0;
 
@@ -56,7 +56,8 @@ export class EgressLoop {
     this.#stats = new StatsRow(setup.stats, 0);
     const capacity = { messages: setup.batch, iovecs: IOVECS };
     this.#batch = new SendBatch(this.#arena, capacity, setup.canSegment);
-    this.#reply = this.#arena.take(VIRTIO_HEADER_BYTES + NET_UNREACHABLE_MAX_BYTES);
+    this.#reply = this.#arena.take(NET_UNREACHABLE_MAX_BYTES);
+    this.#replyTo = this.#arena.take(SOCKADDR_BYTES);
     this.#headers = this.#arena.take(HEADER_AREA_BYTES);
     this.#packets = this.#arena.take(PACKET_AREA_BYTES);
   }
@@ -151,10 +152,9 @@ export class EgressLoop {
     this.#stats.add(COUNTER.noRoute, 1);
     const { view, address } = this.#arena;
     if (!deservesUnreachable(view, ip, length)) return;
-    const out = this.#reply + VIRTIO_HEADER_BYTES;
-    const bytes = writeNetUnreachable(view, { ip, length }, out, this.#setup.address);
-    writePlainVirtioHeader(view, this.#reply);
-    write(this.#setup.tunFd, address + this.#reply, VIRTIO_HEADER_BYTES + bytes);
+    const bytes = writeNetUnreachable(view, { ip, length }, this.#reply, this.#setup.address);
+    writeSockaddr(view, this.#replyTo, sourceOf(view, ip), 0);
+    sendto(this.#setup.icmpFd, address + this.#reply, bytes, address + this.#replyTo);
   }
 
   #flush(): void {

@@ -12,9 +12,6 @@ type Bytes = Uint8Array;
 export const read: (fd: number, address: number, length: number) => number = libc.func(
   "intptr_t read(int, uintptr_t, size_t)",
 );
-export const write: (fd: number, address: number, length: number) => number = libc.func(
-  "intptr_t write(int, uintptr_t, size_t)",
-);
 export const writev: (fd: number, iovecs: number, count: number) => number = libc.func(
   "intptr_t writev(int, uintptr_t, int)",
 );
@@ -22,6 +19,14 @@ export const sendmmsg: (fd: number, messages: number, count: number, flags: numb
   libc.func("int sendmmsg(int, uintptr_t, unsigned int, int)");
 const receiveMany: (fd: number, at: number, count: number, flags: number, wait: number) => number =
   libc.func("int recvmmsg(int, uintptr_t, unsigned int, int, uintptr_t)");
+const sendTo: (
+  fd: number,
+  at: number,
+  length: number,
+  flags: number,
+  to: number,
+  toLength: number,
+) => number = libc.func("intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint32_t)");
 export const poll: (pollfds: number, count: number, timeoutMs: number) => number = libc.func(
   "int poll(uintptr_t, unsigned long, int)",
 );
@@ -47,6 +52,11 @@ const ioctlNumber: (fd: number, request: number, argument: number) => number = l
 );
 
 export const MSG_DONTWAIT = 0x40;
+
+/** Sends `length` bytes at an address to the sockaddr_in at another, without waiting. */
+export function sendto(fd: number, address: number, length: number, to: number): number {
+  return sendTo(fd, address, length, MSG_DONTWAIT, to, 16);
+}
 
 /** Takes what is there, at most `count` datagrams, without waiting. */
 export function recvmmsg(fd: number, messages: number, count: number): number {

@@ -12,6 +12,8 @@ export interface LoopSetup {
   readonly direction: "egress" | "ingress";
   readonly tunFd: number;
   readonly udpFd: number;
+  /** Raw socket for ICMP errors. */
+  readonly icmpFd: number;
   /** An eventfd that becomes readable when the loops must end. */
   readonly wakeFd: number;
   /** See CONTROL. */

@@ -4,12 +4,11 @@
  * and cuts at the very end, or the network card does. On the wire it is one inner packet per
  * datagram either way.
  */
-import { type Arena, IOVEC_BYTES, MMSGHDR_BYTES, SOCKADDR_BYTES } from "./arena.ts";
+import { type Arena, IOVEC_BYTES, MMSGHDR_BYTES, SOCKADDR_BYTES, writeSockaddr } from "./arena.ts";
 
 const CONTROL_BYTES = 24;
 /** CMSG_LEN of a 16-bit value. */
 const CONTROL_LENGTH = 18;
-const AF_INET = 2;
 const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 /** UDP_MAX_SEGMENTS of kernels before 6.6. */
@@ -173,10 +172,7 @@ export class SendBatch {
   #begin(index: number, remote: number, port: number): void {
     const { view } = this.#arena;
     const header = this.#header(index);
-    const name = this.#names + index * SOCKADDR_BYTES;
-    view.setUint16(name, AF_INET, true);
-    view.setUint16(name + 2, port);
-    view.setUint32(name + 4, remote);
+    writeSockaddr(view, this.#names + index * SOCKADDR_BYTES, remote, port);
     this.#arena.writePointer(header + 16, this.#iovecs + this.#iovecCount * IOVEC_BYTES);
     view.setUint32(header + 24, 0, true);
     view.setUint32(header + 40, 0, true);

@@ -7,6 +7,7 @@ import { closeSync } from "node:fs";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { isErrorCode, TwillError } from "../../common/errors.ts";
 import type { Ip } from "../../common/net/ip.ts";
+import { openIcmpSocket } from "./icmp-socket.ts";
 import { errno, errnoName, eventfd, writeWord } from "./libc.ts";
 import { CONTROL, type LoopSetup } from "./loop-context.ts";
 import { encodePeers, type TunnelPeer } from "./peer-table.ts";
@@ -68,12 +69,15 @@ export async function openUdpTunnel(options: UdpTunnelOptions): Promise<UdpTunne
     fds.push(socket.fd);
     const device = openTunDevice(options.deviceName, tuning.offloads);
     fds.push(device.fd);
+    const icmpFd = openIcmpSocket();
+    fds.push(icmpFd);
     const wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
     if (wakeFd < 0) throw new TwillError("KERNEL_REFUSED", `eventfd: ${errnoName(errno())}`);
     fds.push(wakeFd);
     const tunnel = new Tunnel(fds, wakeFd, {
       tunFd: device.fd,
       udpFd: socket.fd,
+      icmpFd,
       wakeFd,
       control: new SharedArrayBuffer(CONTROL.words * 4),
       stats: newStats(2),
