@@ -31,7 +31,7 @@ export function editDistance(a: string, b: string): number {
     for (let column = 1; column <= b.length; column += 1) {
       const replaced = cell(last, column - 1) + (a[row - 1] === b[column - 1] ? 0 : 1);
       let cost = Math.min(cell(last, column) + 1, cell(current, column - 1) + 1, replaced);
-      if (a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1] && row > 1 && column > 1) {
+      if (a[row - 1] === b[column - 2] && a[row - 2] === b[column - 1]) {
         cost = Math.min(cost, cell(beforeLast, column - 2) + 1);
       }
       current.push(cost);

@@ -33,6 +33,7 @@ describe("an option", () => {
     const spec = textOption({ ...declared, placeholder: "T", fallback: "f" });
     assert.equal(read(spec, "a", "b c"), "b c");
     assert.equal(spec.fallbackText, "f");
+    assert.deepEqual([spec.isRepeatable, spec.isSecret], [false, false]);
   });
 
   it("that is secret shows no default", () => {
@@ -43,6 +44,7 @@ describe("an option", () => {
 
   it("of yes and no takes Go's spellings only", () => {
     const spec = booleanOption({ ...declared, fallback: false });
+    assert.deepEqual([spec.isRepeatable, spec.isSecret], [false, false]);
     for (const text of ["1", "t", "T", "TRUE", "true", "True"])
       assert.equal(read(spec, text), true);
     for (const text of ["0", "f", "F", "FALSE", "false", "False"]) {
@@ -55,6 +57,7 @@ describe("an option", () => {
     const spec = integerOption({ ...declared, placeholder: "N", fallback: 5, min: -1, max: 9 });
     assert.equal(read(spec, "-1"), -1);
     assert.equal(read(spec, "9"), 9);
+    assert.equal(read(spec, "0"), 0);
     for (const text of ["10", "-2", "1.5", "0x5", "1e1", " 1", "", "9".repeat(400)]) {
       assert.match(String(read(spec, text)), /^must be a whole number from -1 to 9, not "/);
     }
@@ -77,6 +80,9 @@ describe("an option", () => {
     const spec = durationOption({ ...declared, fallback: "1h", minMs: 1000, maxMs: 86_400_000 });
     assert.equal(spec.fallback, 3_600_000);
     assert.equal(read(spec, "1m30s"), 90_000);
+    assert.equal(read(spec, "1s"), 1000);
+    assert.equal(read(spec, "24h"), 86_400_000);
+    assert.equal(read(spec, "24h1ms"), 'must lie between 1s and 24h, not "24h1ms"');
     assert.equal(read(spec, "90"), 'must be a time with its unit such as "90s", not "90"');
     assert.equal(read(spec, "999ms"), 'must lie between 1s and 24h, not "999ms"');
   });
@@ -105,6 +111,7 @@ describe("an option", () => {
     const spec = repeatableOption({ ...declared, placeholder: "R", parseItem: item });
     assert.deepEqual(read(spec, "a,b", "c{1,2}"), ["a,b", "c{1,2}"]);
     assert.deepEqual(spec.fallback, []);
+    assert.deepEqual([spec.isRepeatable, spec.isSecret], [true, false]);
   });
 });
 
@@ -112,6 +119,8 @@ describe("a duration", () => {
   it("adds up its parts", () => {
     assert.equal(parseDurationMs("24h"), 86_400_000);
     assert.equal(parseDurationMs("1h2m3s4ms"), 3_723_004);
+    assert.equal(parseDurationMs("10h20m30s40ms"), 37_230_040);
+    assert.equal(parseDurationMs("0s"), 0);
     assert.equal(parseDurationMs("5ms"), 5);
     assert.equal(parseDurationMs("5m"), 300_000);
   });

@@ -174,6 +174,7 @@ describe("the command line", () => {
     assert.deepEqual(problems(["--ip-masq", "true", "--etcd-prefix=/p"]), [
       'unexpected argument "true"; a boolean takes its value after "=": --ip-masq=true',
     ]);
+    assert.match(problems(["--ip-masq", "False"])[0] ?? "", /after "=": --ip-masq=False$/);
     assert.deepEqual(problems(["--ip-masq", "eth0"]), ['unexpected argument "eth0"; see --help']);
     for (const stray of ["-", "--", "---x", "--=x", ""]) {
       assert.match(problems([stray])[0] ?? "", /^unexpected argument/);
@@ -253,6 +254,12 @@ describe("what was given", () => {
       { flag: "iface", source: "--iface", text: "a b" },
       { flag: "etcd-password", source: "TWILL_ETCD_PASSWORD", text: "(secret)" },
     ]);
+  });
+
+  it("is the text that counted when an option was given twice", () => {
+    const parsed = parse(["--etcd-prefix=/a", "--etcd-prefix=/b"]);
+    assert.equal(parsed.kind, "options");
+    assert.deepEqual(parsed.given, [{ flag: "etcd-prefix", source: "--etcd-prefix", text: "/b" }]);
   });
 
   it("warns of a secret that the process list shows", () => {

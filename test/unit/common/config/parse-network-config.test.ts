@@ -73,6 +73,46 @@ describe("the IPv4 range", () => {
     assert.equal(range(valid(config).v4), "10.3.0.0/16 /28 10.3.0.0..10.3.9.240");
   });
 
+  it("may be as small as four subnets, or one when Min and Max say so", () => {
+    assert.equal(range(valid(v4({ SubnetLen: 18 })).v4), "10.3.0.0/16 /18 10.3.64.0..10.3.192.0");
+    assert.equal(
+      range(valid(v4({ SubnetMin: "10.3.9.0", SubnetMax: "10.3.9.0" })).v4),
+      "10.3.0.0/16 /24 10.3.9.0..10.3.9.0",
+    );
+  });
+
+  for (const network of [
+    ...["0.0.0.0/8", "0.255.0.0/16", "127.128.0.0/16", "169.254.128.0/20", "239.255.0.0/16"],
+  ]) {
+    it(`refuses addresses that no router carries: ${network}`, () => {
+      assertOnly(problems(v4({ Network: network })), /^\$\.Network: .* overlaps the .* addresses/);
+    });
+  }
+  for (const network of [
+    ...["1.0.0.0/16", "126.255.0.0/16", "128.0.0.0/16", "169.253.0.0/16", "169.255.0.0/16"],
+    ...["223.255.0.0/16", "240.0.0.0/16", "100.64.0.0/10"],
+  ]) {
+    it(`takes their neighbours: ${network}`, () => {
+      assert.deepEqual(warnings(v4({ Network: network })), []);
+    });
+  }
+
+  it("is left out when it is switched off, with a warning when it is written", () => {
+    const config = v6({ EnableIPv4: false });
+    assert.equal(valid(config).v4, undefined);
+    assert.match(
+      warnings(config).join("\n"),
+      /^\$\.Network: Network has no effect because EnableIPv4 is false$/m,
+    );
+  });
+
+  it("gets one problem for one mistake", () => {
+    const off = { SubnetMin: "10.3.9.7", SubnetMax: "10.3.8.0" };
+    assertOnly(problems(v4(off)), /^\$\.SubnetMin: .*boundary/);
+    assertOnly(problems(v4({ SubnetLen: 31, SubnetMin: "10.3.0.2" })), /^\$\.SubnetLen/);
+    assertOnly(problems(v4({ Network: "x", SubnetLen: 17 })), /^\$\.Network/);
+  });
+
   it("reads 0, 0.0.0.0 and null as not given", () => {
     const config = v4({ SubnetLen: 0, SubnetMin: "0.0.0.0", SubnetMax: null, IPv6Network: null });
     assert.equal(range(valid(config).v4), "10.3.0.0/16 /24 10.3.1.0..10.3.255.0");
@@ -156,6 +196,10 @@ describe("the IPv6 range", () => {
     ["Max off the boundary", { IPv6SubnetMax: "fc00:0:0:1::1" }, /IPv6SubnetMax is not on/],
     ["an IPv4 network", { IPv6Network: "10.3.0.0/16" }, /must be an IPv6 network/],
     ["link-local", { IPv6Network: "fe80::/48" }, /overlaps the link-local/],
+    ["loopback", { IPv6Network: "::/120" }, /overlaps the unspecified and loopback/],
+    ["all of ::ffff:0:0", { IPv6Network: "::ffff:128.0.0.0/112" }, /overlaps the IPv4-mapped/],
+    ["multicast", { IPv6Network: "ffff::/48" }, /overlaps the multicast/],
+    ["site-local's neighbour", { IPv6Network: "febf::/48" }, /overlaps the link-local/],
     ["IPv4-mapped", { IPv6Network: "::ffff:10.3.0.0/112" }, /overlaps the IPv4-mapped/],
   ];
   for (const [what, more, expected] of refusals) {
@@ -183,6 +227,20 @@ describe("the keys", () => {
     const lines = problems({ Netwrok: "10.3.0.0/16", Backend: vxlan });
     assert.match(lines[0] ?? "", /^\$\.Network: please define/);
     assert.match(lines[1] ?? "", /^\$\.Netwrok: .*did you mean Network\?/);
+  });
+
+  it("are named twenty times at most", () => {
+    const slips = Object.fromEntries(
+      Array.from({ length: 100 }, (_, index) => [`Networ${String.fromCharCode(0x100 + index)}`, 1]),
+    );
+    assert.equal(warnings(v4(slips)).length, 20);
+  });
+
+  it("have their value cut short in a message", () => {
+    const [line = ""] = problems(v4({ SubnetMin: "x".repeat(1000) }));
+    assert.ok(line.length < 150, line);
+    assert.match(line, /x…$/);
+    assertOnly(problems(v4({ SubnetMin: "y".repeat(38) })), /not "y{38}"$/);
   });
 
   it("are refused when two spellings contradict", () => {

@@ -18,6 +18,20 @@ describe("nearest", () => {
     assert.equal(nearest("SubnetMn", known), "SubnetMin");
   });
 
+  it("allows one slip in four letters and two in more", () => {
+    assert.equal(nearest("Tyqe", known), "Type");
+    assert.equal(nearest("Tyqx", known), undefined);
+    assert.equal(nearest("Netwo", known), "Network");
+    assert.equal(nearest("Netwxxk", known), "Network");
+    assert.equal(nearest("Netxxxk", known), undefined);
+    assert.equal(nearest("Ports", ["Prots"]), "Prots");
+    assert.equal(nearest("Poxxs", ["Ports"]), "Ports");
+  });
+
+  it("takes the first of two that are equally near", () => {
+    assert.equal(nearest("SubnetMxn", ["SubnetMin", "SubnetMan"]), "SubnetMin");
+  });
+
   it("does not turn one word into another", () => {
     assert.equal(nearest("Comment", known), undefined);
     assert.equal(nearest("MTU", known), undefined);
@@ -25,8 +39,8 @@ describe("nearest", () => {
   });
 
   it("does not compare words longer than any of ours", () => {
-    const long = "x".repeat(65);
-    assert.equal(nearest(long, [long]), undefined);
+    assert.equal(nearest("x".repeat(64), ["x".repeat(64)]), "x".repeat(64));
+    assert.equal(nearest("x".repeat(65), ["x".repeat(65)]), undefined);
   });
 });
 
