@@ -32,6 +32,8 @@ export class PlanBook {
   readonly #base: readonly KernelObject[];
   readonly #leases = new Map<string, PlannedLease>();
   readonly #claims = new ClaimBook();
+  /** Keys of leases with problems: few, where asking every lease would cost every delta. */
+  readonly #troubled = new Set<string>();
 
   /** `extra`: objects of this node that no backend asks for (the blackhole route). */
   constructor(planner: BackendPlanner, own: Lease, extra: readonly KernelObject[] = []) {
@@ -55,6 +57,7 @@ export class PlanBook {
     const affected = this.#affectedBy(fresh);
     const before = this.#collect(affected);
     for (const [key, planned] of fresh) this.#replace(key, planned);
+    for (const key of affected) this.#noteTrouble(key);
     return difference(before, this.#collect(affected));
   }
 
@@ -73,14 +76,23 @@ export class PlanBook {
 
   /** Every lease that is wholly or partly unusable, and why; in order of lease keys. */
   problems(): readonly PeerProblem[] {
-    return [...this.#leases]
-      .flatMap(([key, planned]) =>
-        planned.parts.flatMap((part) => this.#problemsOf(key, planned.node, part)),
-      )
+    return [...this.#troubled]
+      .flatMap((key) => this.#problemsOf(key))
       .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.family - b.family));
   }
 
-  #problemsOf(key: string, node: string, part: PeerPart): PeerProblem[] {
+  #noteTrouble(key: string): void {
+    if (this.#problemsOf(key).length > 0) this.#troubled.add(key);
+    else this.#troubled.delete(key);
+  }
+
+  #problemsOf(key: string): PeerProblem[] {
+    const planned = this.#leases.get(key);
+    if (planned === undefined) return [];
+    return planned.parts.flatMap((part) => this.#partProblems(key, planned.node, part));
+  }
+
+  #partProblems(key: string, node: string, part: PeerPart): PeerProblem[] {
     const problem = (reason: string): PeerProblem => ({ key, node, family: part.family, reason });
     if (part.kind === "invalid") return [problem(part.reason)];
     return part.claims.flatMap((claim) => {

@@ -9,6 +9,7 @@ import type { PeerProblem } from "../peers/peer-problem.ts";
 import type { TableChange, TablePosition } from "../peers/peer-table.ts";
 import type { NodeIdentity, Registration } from "../plan/backend-planner.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
+import type { DriftRepair, ObjectFailure } from "./report.ts";
 
 /** All that is planned from besides the peers. */
 export interface NodeInput {
@@ -17,25 +18,6 @@ export interface NodeInput {
   readonly identity: NodeIdentity;
   /** undefined: only the devices are made, so that they are known to work before Register. */
   readonly own: Lease | undefined;
-}
-
-/** One object that the kernel refused; sent with the ack. */
-export interface ObjectFailure {
-  /** link, address, neighbour, fdb, route, rule. */
-  readonly kind: string;
-  readonly key: string;
-  /** errno name or a code of common/errors.ts. */
-  readonly code: string;
-  readonly message: string;
-}
-
-/** One object of ours that somebody else had changed, and that is right again. */
-export interface RepairedDrift {
-  readonly kind: string;
-  readonly key: string;
-  readonly expected: string;
-  readonly found: string;
-  readonly repairedMs: number;
 }
 
 /** What one pass of the loop reached. */
@@ -55,9 +37,10 @@ export interface ReconcileReport {
   readonly mtuBytes: number | undefined;
   /** This host cannot run the backend, or a device is not ours to touch. */
   readonly refusal: string | undefined;
+  /** The first of them; bounded (report.ts). */
   readonly failures: readonly ObjectFailure[];
   readonly problems: readonly PeerProblem[];
-  readonly repaired: readonly RepairedDrift[];
+  readonly repaired: readonly DriftRepair[];
   /** From the oldest change that was waiting to the end of the pass. */
   readonly applyMs: number;
 }

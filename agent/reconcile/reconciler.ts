@@ -12,7 +12,7 @@ import { Trigger } from "../../common/async/trigger.ts";
 import type { Logger } from "../../common/log.ts";
 import type { Kernel, KernelEvent } from "../kernel/kernel.ts";
 import type { ObjectKind } from "../plan/kernel-object.ts";
-import { Board, type PlanUpdate } from "./board.ts";
+import { Board, type PlanStamp, type PlanUpdate } from "./board.ts";
 import { takeEvent } from "./event-watch.ts";
 import { KernelPass, type PassResult } from "./kernel-pass.ts";
 import { LinkDriver, type SysctlPort } from "./link-driver.ts";
@@ -23,7 +23,7 @@ import {
   MAX_DRIFT,
   MAX_FAILURES,
   type ObjectFailure,
-  type ReconcileReport,
+  type PassReport,
 } from "./report.ts";
 import { RetryBook } from "./retry-book.ts";
 
@@ -35,7 +35,7 @@ export interface ReconcilerPorts {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   /** Called after every pass that had something to do; must not throw. */
-  readonly report: (report: ReconcileReport) => void;
+  readonly report: (report: PassReport) => void;
 }
 
 /** Everything is listed and compared this often, whatever events said. */
@@ -118,10 +118,11 @@ export class Reconciler {
     const { clock, kernel, random } = this.#ports;
     const startMs = clock.monotonicMs();
     this.#hasDrift = false;
-    const hasPlan = this.#plans.length > 0;
-    for (const update of this.#plans.splice(0)) this.#board.take(update);
+    const plans = this.#plans.splice(0);
+    for (const update of plans) this.#board.take(update);
     if (startMs >= this.#nextAuditMs) this.#startAudit(startMs);
-    if (this.#board.stamp === undefined) return;
+    const { stamp } = this.#board;
+    if (stamp === undefined) return;
     const pass = new KernelPass(this.#board, {
       kernel,
       clock,
@@ -131,9 +132,12 @@ export class Reconciler {
       pace: this.#pace,
     });
     const result = await pass.run(signal);
-    const durationMs = clock.monotonicMs() - startMs;
-    this.#passLog.write(result, durationMs);
-    if (hasPlan || this.#isNews(result)) this.#ports.report(this.#reportOf(result, durationMs));
+    const endMs = clock.monotonicMs();
+    this.#passLog.write(result, endMs - startMs);
+    const receivedMs = Math.min(endMs, ...plans.map((update) => update.stamp.receivedMs));
+    if (plans.length > 0 || this.#isNews(result)) {
+      this.#ports.report(this.#reportOf(result, stamp, endMs - receivedMs));
+    }
     this.#failureCount = result.failures.length;
   }
 
@@ -148,16 +152,19 @@ export class Reconciler {
     return !isQuiet || failures.length !== this.#failureCount;
   }
 
-  #reportOf(result: PassResult, durationMs: number): ReconcileReport {
+  #reportOf(result: PassResult, stamp: PlanStamp, applyMs: number): PassReport {
     const { failures, drift } = result;
     return {
-      stamp: this.#board.stamp,
+      stamp,
+      devicesWork: !failures.some(
+        ({ kind, key }) => kind === "link" && this.#board.realm.devices.has(key),
+      ),
       failures: failures.slice(0, MAX_FAILURES),
       failureCount: failures.length,
       drift: drift.slice(0, MAX_DRIFT),
       driftCount: drift.length,
       counts: this.#countsOf(result),
-      durationMs,
+      applyMs: Math.round(applyMs),
     };
   }
 

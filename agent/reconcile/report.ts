@@ -2,9 +2,12 @@
 import type { ObjectKind } from "../plan/kernel-object.ts";
 import type { PlanStamp } from "./board.ts";
 
+/** Everything that Twill makes in a kernel: keyed objects, devices, packet-filter rules, packet loops. */
+export type ReportedKind = ObjectKind | "link" | "rule" | "tunnel";
+
 /** An object that the kernel does not have as it should, and why. */
 export interface ObjectFailure {
-  readonly kind: ObjectKind | "link";
+  readonly kind: ReportedKind;
   readonly key: string;
   /** errno name ("ENETUNREACH"), or a code of common/errors.ts for devices. */
   readonly code: string;
@@ -13,7 +16,7 @@ export interface ObjectFailure {
 
 /** Something of ours that was changed by somebody else and is right again. */
 export interface DriftRepair {
-  readonly kind: ObjectKind | "link";
+  readonly kind: ReportedKind;
   readonly key: string;
   readonly expected: string;
   readonly found: string;
@@ -28,9 +31,11 @@ export interface KindCounts {
   readonly deleted: number;
 }
 
-export interface ReconcileReport {
-  /** What the kernel now equals, except for `failures`; undefined before the first plan. */
-  readonly stamp: PlanStamp | undefined;
+export interface PassReport {
+  /** What the kernel now equals, except for `failures`. */
+  readonly stamp: PlanStamp;
+  /** Every device of the plan exists, is up, and is as planned (or will be made so in sync). */
+  readonly devicesWork: boolean;
   /** The first MAX_FAILURES of `failureCount`. */
   readonly failures: readonly ObjectFailure[];
   readonly failureCount: number;
@@ -38,7 +43,8 @@ export interface ReconcileReport {
   readonly drift: readonly DriftRepair[];
   readonly driftCount: number;
   readonly counts: Readonly<Record<ObjectKind, KindCounts>>;
-  readonly durationMs: number;
+  /** From the oldest change that was waiting to the end of the pass; 0: none was. */
+  readonly applyMs: number;
 }
 
 /** An ack is one message of the stream: some kilobytes, not megabytes. */

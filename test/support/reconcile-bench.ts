@@ -9,7 +9,7 @@ import { networksOf } from "../../agent/plan/peer-context.ts";
 import { PlanBook } from "../../agent/plan/plan-book.ts";
 import type { PlanStamp } from "../../agent/reconcile/board.ts";
 import { DEBOUNCE_MS, Reconciler } from "../../agent/reconcile/reconciler.ts";
-import type { ReconcileReport } from "../../agent/reconcile/report.ts";
+import type { PassReport } from "../../agent/reconcile/report.ts";
 import type { NetworkConfig } from "../../common/config/network-config.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import { FakeKernel } from "./fake-kernel.ts";
@@ -29,7 +29,7 @@ export class ReconcileBench implements AsyncDisposable {
   readonly kernel: FakeKernel;
   readonly clock = new ManualClock();
   readonly log = new LogCapture();
-  readonly reports: ReconcileReport[] = [];
+  readonly reports: PassReport[] = [];
   readonly sysctls: string[] = [];
   readonly reconciler: Reconciler;
   book: PlanBook;
@@ -61,7 +61,7 @@ export class ReconcileBench implements AsyncDisposable {
     });
   }
 
-  get report(): ReconcileReport | undefined {
+  get report(): PassReport | undefined {
     return this.reports.at(-1);
   }
 

@@ -1,0 +1,205 @@
+/**
+ * What the node is told, turned into plans for the reconciler: the config and the host choose
+ * the planner, the peer table fills the plan book, every change becomes a whole plan or a patch.
+ * It makes no calls of its own.
+ *
+ * A plan is in sync only with an own lease *and* a confirmed table: without the lease no peer
+ * can be planned, and an empty plan that may delete would tear down a data plane that works.
+ */
+import type { Clock } from "../../common/async/clock.ts";
+import type { Lease } from "../../common/lease/lease.ts";
+import type { Logger } from "../../common/log.ts";
+import { type Cidr, sameCidr } from "../../common/net/cidr.ts";
+import type { PeerProblem } from "../peers/peer-problem.ts";
+import type { TableChange, TablePosition } from "../peers/peer-table.ts";
+import type { BackendPlanner } from "../plan/backend-planner.ts";
+import { blackholeRoutes } from "../plan/blackhole.ts";
+import { objectsOf } from "../plan/kernel-object.ts";
+import { makePlanner } from "../plan/make-planner.ts";
+import { networksOf } from "../plan/peer-context.ts";
+import { PlanBook } from "../plan/plan-book.ts";
+import type { PlanStamp } from "./board.ts";
+import type { NodeInput, NodeReconciler, ReconcileReport } from "./node-reconciler.ts";
+import { Reconciler, type ReconcilerPorts } from "./reconciler.ts";
+import type { PassReport } from "./report.ts";
+
+/** The peer table as it stands; read when everything must be planned anew. */
+export interface PlannedTable {
+  readonly isInSync: boolean;
+  readonly position: TablePosition;
+  leases(): Iterable<Lease>;
+}
+
+export interface DataPlaneOptions {
+  /** --ip-blackhole-route */
+  readonly blackholeRoute: boolean;
+  /** Networks of the run before (subnet.env): what it left there is ours to remove. */
+  readonly previousNetworks: readonly Cidr[];
+}
+
+export type DataPlanePorts = Omit<ReconcilerPorts, "report"> & { readonly table: PlannedTable };
+
+export class DataPlane implements NodeReconciler {
+  readonly #table: PlannedTable;
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #options: DataPlaneOptions;
+  readonly #reconciler: Reconciler;
+  readonly #listeners: ((report: ReconcileReport) => void)[] = [];
+  #networks: readonly Cidr[];
+  #planner: BackendPlanner | undefined;
+  #own: Lease | undefined;
+  #book: PlanBook | undefined;
+  #refusal: string | undefined;
+  #problems: readonly PeerProblem[] = [];
+  #wasInSync = false;
+
+  constructor(ports: DataPlanePorts, options: DataPlaneOptions) {
+    this.#table = ports.table;
+    this.#clock = ports.clock;
+    this.#log = ports.log;
+    this.#options = options;
+    this.#networks = options.previousNetworks;
+    this.#reconciler = new Reconciler({ ...ports, report: (report) => this.#onPass(report) });
+  }
+
+  /** Peers that are programmed now. */
+  get peerCount(): number {
+    return this.#book?.peerCount ?? 0;
+  }
+
+  setNode(input: NodeInput): void {
+    const made = makePlanner(input);
+    if (made.kind === "refused") {
+      // What was programmed stays: a refusal is for people, not a reason to cut anybody off.
+      this.#refusal = made.reason;
+      this.#tell(this.#refused(made.reason));
+      return;
+    }
+    this.#refusal = undefined;
+    this.#planner = made.planner;
+    this.#rememberNetworks(input);
+    // A lease that is lost is not unlearned: what stands on it stays (fail static).
+    this.#own = input.own ?? this.#own;
+    if (this.#own === undefined) {
+      this.#planDevices(made.planner);
+      return;
+    }
+    const extra = this.#options.blackholeRoute ? blackholeRoutes(this.#own) : [];
+    this.#book = new PlanBook(made.planner, this.#own, extra);
+    this.#book.update(this.#table.leases(), []);
+    this.#planAll(this.#book);
+  }
+
+  setPeers(change: TableChange): void {
+    if (this.#book === undefined) return;
+    const delta = this.#book.update(change.upserts, change.removes);
+    this.#noteProblems(this.#book);
+    const stamp = this.#stamp(change.position, this.#table.isInSync);
+    this.#reconciler.plan({ kind: "patch", delta, stamp });
+  }
+
+  onReport(listener: (report: ReconcileReport) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Compares everything with the kernel soon. */
+  audit(): void {
+    this.#reconciler.audit();
+  }
+
+  run(signal: AbortSignal): Promise<void> {
+    return this.#reconciler.run(signal);
+  }
+
+  #planDevices({ links }: BackendPlanner): void {
+    const stamp = this.#stamp(undefined, false);
+    const networks = this.#networks;
+    this.#reconciler.plan({ kind: "whole", links, objects: [], networks, stamp });
+  }
+
+  #planAll(book: PlanBook): void {
+    const state = book.state();
+    this.#noteProblems(book);
+    this.#reconciler.plan({
+      kind: "whole",
+      links: state.links,
+      objects: objectsOf(state),
+      networks: this.#networks,
+      stamp: this.#stamp(this.#table.position, this.#table.isInSync),
+    });
+  }
+
+  #stamp(position: TablePosition | undefined, isInSync: boolean): PlanStamp {
+    return { position, isInSync, receivedMs: this.#clock.monotonicMs() };
+  }
+
+  /** Networks of before stay ours as long as we run: their leftovers are removed in sync. */
+  #rememberNetworks({ config }: NodeInput): void {
+    const { v4, v6 } = networksOf(config);
+    const fresh = [v4, v6].filter(
+      (network): network is Cidr =>
+        network !== undefined && !this.#networks.some((known) => sameCidr(known, network)),
+    );
+    this.#networks = [...fresh, ...this.#networks];
+  }
+
+  /** Each problem is told once, when it is new. */
+  #noteProblems(book: PlanBook): void {
+    const known = new Set(this.#problems.map(problemText));
+    this.#problems = book.problems();
+    for (const problem of this.#problems) {
+      const text = problemText(problem);
+      if (known.has(text)) continue;
+      const { key, node, family, reason } = problem;
+      this.#log.event("peer.invalid", text, { key: `${key} ${family}`, node, reason });
+    }
+  }
+
+  #onPass(report: PassReport): void {
+    const { stamp, devicesWork, failures, drift, applyMs } = report;
+    if (stamp.isInSync && !this.#wasInSync) {
+      const { peerCount } = this;
+      const message = `in sync: the whole table is programmed, ${peerCount} peers`;
+      this.#log.event("snapshot.applied", message, { ...stamp.position, peers: peerCount });
+    }
+    this.#wasInSync ||= stamp.isInSync;
+    const foreign = failures.find(({ code }) => code === "DEVICE_FOREIGN");
+    this.#tell({
+      applied: stamp.position,
+      isInSync: stamp.isInSync,
+      devicesWork,
+      registration: this.#planner?.registration,
+      mtuBytes: this.#planner?.mtuBytes,
+      refusal: this.#refusal ?? foreign?.message,
+      failures,
+      problems: this.#problems,
+      repaired: drift,
+      applyMs,
+    });
+  }
+
+  #refused(refusal: string): ReconcileReport {
+    return {
+      applied: undefined,
+      isInSync: false,
+      devicesWork: false,
+      registration: undefined,
+      mtuBytes: undefined,
+      refusal,
+      failures: [],
+      problems: this.#problems,
+      repaired: [],
+      applyMs: 0,
+    };
+  }
+
+  #tell(report: ReconcileReport): void {
+    for (const listener of this.#listeners) listener(report);
+  }
+}
+
+function problemText({ key, node, family, reason }: PeerProblem): string {
+  const holder = node === "" ? "" : ` of node ${node}`;
+  return `lease ${key}${holder} is not used for IPv${family}: ${reason}`;
+}

@@ -1,0 +1,236 @@
+/** From what the node is told to its kernel: devices first, peers with the lease, refusals that cut nobody off. */
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { PeerTable } from "../../../../agent/peers/peer-table.ts";
+import { DataPlane, type DataPlaneOptions } from "../../../../agent/reconcile/data-plane.ts";
+import type { NodeInput, ReconcileReport } from "../../../../agent/reconcile/node-reconciler.ts";
+import type { Lease } from "../../../../common/lease/lease.ts";
+import { digestOf, formatDigest } from "../../../../common/lease/lease-digest.ts";
+import type { FakeKernel } from "../../../support/fake-kernel.ts";
+import {
+  hostFacts,
+  IDENTITY,
+  ip,
+  mac,
+  network,
+  networkConfig,
+  vtepData,
+  vxlanLease,
+} from "../../../support/leases.ts";
+import { LogCapture } from "../../../support/log-capture.ts";
+import { ManualClock, settle } from "../../../support/manual-clock.ts";
+import { machine } from "../../../support/reconcile-bench.ts";
+import { seededRandom } from "../../../support/seeded-random.ts";
+
+const OWN = vxlanLease(1, { ip: "10.99.0.1", data: vtepData(IDENTITY.vtepMac) });
+
+class Bench implements AsyncDisposable {
+  readonly kernel: FakeKernel;
+  readonly clock = new ManualClock();
+  readonly log = new LogCapture();
+  readonly table = new PeerTable();
+  readonly reports: ReconcileReport[] = [];
+  readonly plane: DataPlane;
+  readonly #stop = new AbortController();
+  readonly #running: Promise<void>;
+
+  constructor(kernel = machine(), options: Partial<DataPlaneOptions> = {}) {
+    this.kernel = kernel;
+    const { clock, log, table } = this;
+    this.plane = new DataPlane(
+      { kernel, clock, log, table, random: seededRandom(1), sysctl: { write: async () => {} } },
+      { blackholeRoute: false, previousNetworks: [], ...options },
+    );
+    this.plane.onReport((report) => this.reports.push(report));
+    this.#running = this.plane.run(this.#stop.signal).catch((error: unknown) => {
+      if (!this.#stop.signal.aborted) throw error;
+    });
+  }
+
+  get report(): ReconcileReport | undefined {
+    return this.reports.at(-1);
+  }
+
+  async node(words: Partial<NodeInput> = {}): Promise<void> {
+    const input = {
+      config: networkConfig(),
+      host: hostFacts(),
+      identity: IDENTITY,
+      own: undefined,
+    };
+    this.plane.setNode({ ...input, ...words });
+    await this.settled();
+  }
+
+  async snapshot(revision: number, leases: readonly Lease[]): Promise<void> {
+    this.table.welcome("etcd-1");
+    this.table.apply({ kind: "snapshot-begin", revision, leases: leases.length });
+    this.table.apply({ kind: "snapshot-part", upserts: leases });
+    const digest = formatDigest(digestOf(leases));
+    const outcome = this.table.apply({ kind: "snapshot-end", revision, digest });
+    assert.equal(outcome.kind, "changed");
+    this.plane.setPeers(outcome.change);
+    await this.settled();
+  }
+
+  async settled(): Promise<void> {
+    for (let turn = 0; turn < 20; turn += 1) await settle();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+}
+
+describe("the data plane", () => {
+  it("makes the device before the lease, and fills it with the lease and the table", async () => {
+    await using bench = new Bench();
+    await bench.node();
+    assert.match(bench.kernel.describe(), /link flannel\.1 .* up/);
+    assert.equal(bench.report?.devicesWork, true);
+    assert.equal(bench.report.applied, undefined);
+    assert.equal(bench.report.registration?.backendData, vtepData(IDENTITY.vtepMac));
+    assert.equal(bench.report.mtuBytes, 1450);
+
+    await bench.snapshot(7, [OWN, vxlanLease(2)]);
+    assert.equal(bench.report.applied, undefined, "without an own lease no peer is planned");
+    await bench.node({ own: OWN });
+    assert.deepEqual(bench.report.applied, bench.table.position);
+    assert.equal(bench.report.isInSync, true);
+    assert.match(
+      bench.kernel.describe(),
+      /route 10\.244\.2\.0\/24 via 10\.244\.2\.0 dev flannel\.1/,
+    );
+    assert.deepEqual(bench.log.of("snapshot.applied").length, 1);
+  });
+
+  it("follows the table in either order of lease and snapshot", async () => {
+    await using bench = new Bench();
+    await bench.node({ own: OWN });
+    assert.equal(bench.report?.isInSync, false);
+    await bench.snapshot(7, [OWN, vxlanLease(2)]);
+    assert.equal(bench.report.isInSync, true);
+    assert.equal(bench.plane.peerCount, 1);
+    await bench.snapshot(8, [OWN]);
+    assert.doesNotMatch(bench.kernel.describe(), /10\.244\.2\.0/);
+    assert.equal(bench.report.applied?.revision, 8);
+  });
+
+  it("deletes nothing of an earlier run before lease and table are there", async () => {
+    const kernel = machine();
+    {
+      await using before = new Bench(kernel);
+      await before.node({ own: OWN });
+      await before.snapshot(7, [OWN, vxlanLease(2), vxlanLease(3)]);
+    }
+    const programmed = kernel.describe();
+    await using bench = new Bench(kernel);
+    kernel.log.length = 0;
+    await bench.node();
+    await bench.snapshot(9, [OWN, vxlanLease(2)]);
+    assert.equal(kernel.describe(), programmed);
+    await bench.node({ own: OWN });
+    assert.doesNotMatch(kernel.describe(), /10\.244\.3\.0/);
+    assert.ok(kernel.writes().every((line) => line.startsWith("delete")));
+  });
+
+  it("uses the cached table add-only", async () => {
+    await using bench = new Bench();
+    bench.table.restore("etcd-1", 5, [OWN, vxlanLease(2)]);
+    await bench.node({ own: OWN });
+    assert.match(bench.kernel.describe(), /route 10\.244\.2\.0\/24/);
+    assert.equal(bench.report?.isInSync, false);
+    assert.equal(bench.report.applied?.revision, 5);
+  });
+
+  it("keeps what stands when the host can no longer run the backend, and says why", async () => {
+    await using bench = new Bench();
+    await bench.node({ own: OWN });
+    await bench.snapshot(7, [OWN, vxlanLease(2)]);
+    const programmed = bench.kernel.describe();
+    const external = { ...hostFacts().external, v4: undefined };
+    await bench.node({ own: OWN, host: hostFacts({ external }) });
+    assert.equal(bench.report?.refusal, "interface eth0 has no IPv4 address");
+    assert.equal(bench.kernel.describe(), programmed);
+    await bench.node({ own: OWN });
+    assert.equal(bench.report.refusal, undefined);
+  });
+
+  it("keeps the peers when the own lease is lost", async () => {
+    await using bench = new Bench();
+    await bench.node({ own: OWN });
+    await bench.snapshot(7, [OWN, vxlanLease(2)]);
+    const programmed = bench.kernel.describe();
+    await bench.node({ own: undefined });
+    assert.equal(bench.kernel.describe(), programmed);
+  });
+
+  it("names a device of our name that is not ours", async () => {
+    const kernel = machine();
+    kernel.network.addDevice({ name: "flannel.1", kind: "dummy", mac: mac("02:00:00:00:00:77") });
+    await using bench = new Bench(kernel);
+    await bench.node({ own: OWN });
+    assert.equal(bench.report?.devicesWork, false);
+    assert.match(bench.report.refusal ?? "", /flannel\.1 exists as a device of kind "dummy"/);
+    assert.equal(bench.report.failures[0]?.code, "DEVICE_FOREIGN");
+    assert.match(kernel.describe(), /link flannel\.1 dummy/);
+  });
+
+  it("removes what stood in the network before", async () => {
+    const kernel = machine();
+    {
+      await using before = new Bench(kernel);
+      await before.node({ own: OWN });
+      await before.snapshot(7, [OWN, vxlanLease(2)]);
+    }
+    const renumbered = networkConfig();
+    const v4 = renumbered.v4 && { ...renumbered.v4, network: network("10.200.0.0/16") };
+    const own = { ...vxlanLease(1, { key: "10.200.1.0-24", ip: "10.99.0.1" }) };
+    await using bench = new Bench(kernel, { previousNetworks: [network("10.244.0.0/16")] });
+    await bench.node({ own, config: { ...renumbered, v4 } });
+    await bench.snapshot(9, [own, vxlanLease(2, { key: "10.200.2.0-24" })]);
+    assert.doesNotMatch(kernel.describe(), /10\.244/);
+    assert.match(kernel.describe(), /10\.200\.2\.0\/24/);
+  });
+
+  it("tells of every unusable peer once", async () => {
+    await using bench = new Bench();
+    await bench.node({ own: OWN });
+    const broken = vxlanLease(2, { data: "{}" });
+    await bench.snapshot(7, [OWN, broken]);
+    await bench.snapshot(8, [OWN, broken, vxlanLease(3)]);
+    assert.deepEqual(
+      bench.log.of("peer.invalid").map(({ message }) => message),
+      [
+        "lease 10.244.2.0-24 of node node-2 is not used for IPv4: VtepMAC is missing from BackendData",
+      ],
+    );
+    assert.equal(bench.report?.problems.length, 1);
+  });
+
+  it("puts a blackhole behind its own subnet when asked to", async () => {
+    await using bench = new Bench(machine(), { blackholeRoute: true });
+    await bench.node({ own: OWN });
+    await bench.snapshot(7, [OWN]);
+    assert.match(
+      bench.kernel.describe(),
+      /route blackhole 10\.244\.1\.0\/24 metric 4294967295 proto 84/,
+    );
+    const kernelRoute = { device: "cni0", ip: ip("10.244.1.1"), prefix: 24 };
+    bench.kernel.network.addDevice({ name: "cni0", mac: mac("02:00:00:00:0c:00"), up: true });
+    bench.kernel.network.putAddress(kernelRoute);
+    await bench.settled();
+    assert.deepEqual(bench.report?.failures, []);
+    assert.match(bench.kernel.describe(), /route 10\.244\.1\.0\/24 dev cni0 proto 2/);
+  });
+
+  it("reports how long the oldest change waited", async () => {
+    await using bench = new Bench();
+    await bench.node({ own: OWN });
+    const snapshot = bench.snapshot(7, [OWN, vxlanLease(2)]);
+    bench.clock.skip(30);
+    await snapshot;
+    assert.equal(bench.report?.applyMs, 30);
+  });
+});
