@@ -67,6 +67,10 @@ export const EVENTS = {
   "stream.rejected": event("warn", "a stream was refused; code and message"),
   // agent
   "interface.selected": event("info", "the external interface and public addresses"),
+  "interface.missing": event(
+    "error",
+    "no interface fits; what was tried and the way out; the last choice stays in force",
+  ),
   "controller.connected": event("info", "the stream to a controller is up"),
   "controller.lost": event("warn", "the stream ended; the data plane stays as it is"),
   "snapshot.applied": event("info", "a whole table was programmed; in sync"),

@@ -24,6 +24,8 @@ export interface Logger {
 
 export const REPEAT_MS = 10_000;
 const MAX_TRACKED = 4096;
+/** The place of all keys that find no room; no event's name is empty. */
+const OVERFLOW = "";
 const INSPECT = { breakLength: Number.POSITIVE_INFINITY, depth: 4, maxStringLength: 200 } as const;
 
 export interface LogOptions {
@@ -92,9 +94,14 @@ class EventLogger implements Logger {
   }
 }
 
-/** Admits a key once per REPEAT_MS; answers how many repeats were left out, undefined: not now. */
+/**
+ * Admits a key once per REPEAT_MS; answers how many repeats were left out, undefined: not
+ * now. A flood of ever new keys shares one place once MAX_TRACKED of them are remembered, so
+ * the log is bounded whatever the keys are.
+ */
 export class RepeatLimiter {
   readonly #clock: Clock;
+  /** In the order of `since`: the oldest first. */
   readonly #seen = new Map<string, { since: number; suppressed: number }>();
 
   constructor(clock: Clock) {
@@ -108,16 +115,19 @@ export class RepeatLimiter {
       entry.suppressed += 1;
       return undefined;
     }
-    if (entry === undefined && this.#seen.size >= MAX_TRACKED) this.#forgetOld(now);
+    if (entry === undefined && key !== OVERFLOW && this.#isFull(now)) return this.admit(OVERFLOW);
+    this.#seen.delete(key);
     this.#seen.set(key, { since: now, suppressed: 0 });
     return entry?.suppressed ?? 0;
   }
 
-  #forgetOld(now: number): void {
-    for (const [key, entry] of this.#seen) {
-      if (now - entry.since >= REPEAT_MS) this.#seen.delete(key);
+  /** True when there is no room for a new key, even after forgetting what is old. */
+  #isFull(now: number): boolean {
+    for (const [key, { since }] of this.#seen) {
+      if (this.#seen.size < MAX_TRACKED || now - since < REPEAT_MS) break;
+      this.#seen.delete(key);
     }
-    if (this.#seen.size >= MAX_TRACKED) this.#seen.clear();
+    return this.#seen.size >= MAX_TRACKED;
   }
 }
 
