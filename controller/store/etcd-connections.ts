@@ -3,6 +3,7 @@
  * a hung one as readily as a live one. Its own fault handling is switched off. TLS files are
  * read again when a handshake fails, so renewed certificates need no restart.
  */
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createSecureContext, rootCertificates } from "node:tls";
 import type { ChannelOptions } from "@grpc/grpc-js";
@@ -113,13 +114,9 @@ interface TlsTexts {
 
 /** Fails now and by name for what would else be a handshake error later. */
 function checkTls(files: EtcdTlsFiles, { ca, cert, key }: TlsTexts): void {
-  if (ca !== undefined && !ca.includes("-----BEGIN")) {
-    throw new TwillError(
-      "OPTION_INVALID",
-      `--etcd-cafile: ${files.caFile} holds no PEM certificate`,
-    );
-  }
   try {
+    // createSecureContext takes any text for a CA and then trusts nobody.
+    if (ca !== undefined) new X509Certificate(ca);
     createSecureContext({
       ...(ca === undefined ? {} : { ca }),
       ...(cert === undefined ? {} : { cert }),

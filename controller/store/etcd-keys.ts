@@ -8,7 +8,7 @@ export class EtcdKeys {
 
   /** `prefix` as EtcdOptions has it: no slash at the end. */
   constructor(prefix: string) {
-    this.#prefix = prefix === "" ? "" : `${prefix}/`;
+    this.#prefix = `${prefix}/`;
     this.#prefixBytes = Buffer.byteLength(this.#prefix);
   }
 
@@ -18,10 +18,8 @@ export class EtcdKeys {
 
   /** The etcd range of everything that begins with `range`. */
   range(range: string): { readonly key: Buffer; readonly range_end: Buffer } {
-    const start = this.key(range);
-    // etcd has no empty key: "\0" to "\0" is its whole store.
-    if (start.length === 0) return { key: Buffer.from([0]), range_end: Buffer.from([0]) };
-    return { key: start, range_end: rangeEnd(start) };
+    const key = this.key(range);
+    return { key, range_end: rangeEnd(key) };
   }
 
   /** The key as the port names it. */
@@ -40,15 +38,8 @@ export class EtcdKeys {
   }
 }
 
-/** The first key behind all that begin with `start`: its last byte below 0xff plus one. */
+/** The first key behind all that begin with `start`: one more in the last byte (UTF-8 has no 0xff). */
 function rangeEnd(start: Buffer): Buffer {
-  const end = Buffer.from(start);
-  for (let i = end.length - 1; i >= 0; i -= 1) {
-    const byte = end[i] ?? 0xff;
-    if (byte < 0xff) {
-      end[i] = byte + 1;
-      return end.subarray(0, i + 1);
-    }
-  }
-  return Buffer.from([0]);
+  const last = start.length - 1;
+  return Buffer.concat([start.subarray(0, last), Buffer.from([(start[last] ?? 0) + 1])]);
 }

@@ -31,7 +31,7 @@ export const DEFAULT_ETCD_OPTIONS: EtcdOptionTexts = {
 export interface EtcdOptions {
   /** URLs with scheme and port, each once, in the order given; never empty. */
   readonly endpoints: readonly string[];
-  /** Starts with "/" unless it was given without, never ends with one; "" is the whole store. */
+  /** Starts with "/" unless it was given without, never ends with one: "/" is "". */
   readonly prefix: string;
   /** undefined: TLS only for https:// endpoints, verified by the system's CAs. */
   readonly tls: EtcdTlsFiles | undefined;

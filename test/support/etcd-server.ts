@@ -264,13 +264,11 @@ export class EtcdMember {
     const { tls } = this.#options;
     const peerUrl = `http://${host}:${ports.peer}`;
     const secure =
-      tls === undefined
-        ? []
-        : [
-            `--cert-file=${tls.certFile}`,
-            `--key-file=${tls.keyFile}`,
-            `--trusted-ca-file=${tls.caFile}`,
-          ];
+      tls === undefined ? [] : [`--cert-file=${tls.certFile}`, `--key-file=${tls.keyFile}`];
+    // etcd asks for client certificates as soon as it is given a CA.
+    const clientAuth = tls?.clientCertAuth
+      ? ["--client-cert-auth", `--trusted-ca-file=${tls.caFile}`]
+      : [];
     return [
       ...["--name", name, "--data-dir", join(directory, name)],
       ...["--listen-client-urls", this.clientUrl, "--advertise-client-urls", this.clientUrl],
@@ -281,7 +279,7 @@ export class EtcdMember {
       "--pre-vote",
       ...shared,
       ...secure,
-      ...(tls?.clientCertAuth ? ["--client-cert-auth"] : []),
+      ...clientAuth,
       ...(this.#options.args ?? []),
     ];
   }

@@ -50,9 +50,9 @@ export async function take(
 
 export const codeOf = (error: unknown): string => TwillError.from(error).code;
 
-/** Hundreds of calls wait on it at once, which is no leak. */
-function sharedSignal(): AbortSignal {
-  const signal = AbortSignal.timeout(10 * TEST_TIMEOUT_MS);
+/** A deadline that hundreds of calls wait on at once, which is no leak. */
+export function sharedSignal(timeoutMs = 10 * TEST_TIMEOUT_MS): AbortSignal {
+  const signal = AbortSignal.timeout(timeoutMs);
   setMaxListeners(0, signal);
   return signal;
 }

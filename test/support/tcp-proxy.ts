@@ -20,7 +20,7 @@ interface Link {
 
 export class TcpProxy {
   readonly #server: Server;
-  readonly #target: TcpProxyTarget;
+  #target: TcpProxyTarget;
   readonly #links = new Set<Link>();
   readonly #paused = new Set<Direction>();
   readonly #held: { direction: Direction; from: Socket }[] = [];
@@ -89,6 +89,12 @@ export class TcpProxy {
   /** Resets connections as they come in, until told otherwise. */
   refuse(refusing: boolean): void {
     this.#refusing = refusing;
+  }
+
+  /** Cuts every connection; new ones go to another server. */
+  redirect(target: TcpProxyTarget): void {
+    this.#target = target;
+    this.cut();
   }
 
   /** Delay of every chunk in each direction. */
