@@ -5,7 +5,7 @@
  * with it.
  */
 import type { Clock } from "../../common/async/clock.ts";
-import { kickedOrAfter } from "../../common/async/kicked-or-after.ts";
+import { kickOrTimeout } from "../../common/async/kick-or-timeout.ts";
 import { Trigger } from "../../common/async/trigger.ts";
 import type { HealthComponent } from "../../common/health.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
@@ -82,7 +82,7 @@ export class HostWatch {
     for (;;) {
       const isWaiting = this.choice === undefined && this.#families.length > 0;
       const limitMs = isWaiting ? RETRY_MS : Number.POSITIVE_INFINITY;
-      await kickedOrAfter(this.#suspect, limitMs, clock, signal);
+      await kickOrTimeout(this.#suspect, limitMs, clock, signal);
       if (this.#families.length > 0) await this.#look(signal);
       await clock.sleep(DEBOUNCE_MS, signal);
     }

@@ -10,7 +10,7 @@
  * connected    | welcomed                                | failure; silence; a gap; shutdown
  */
 import type { Clock } from "../../common/async/clock.ts";
-import { kickedOrAfter } from "../../common/async/kicked-or-after.ts";
+import { kickOrTimeout } from "../../common/async/kick-or-timeout.ts";
 import { TaskGroup } from "../../common/async/task-group.ts";
 import { Trigger } from "../../common/async/trigger.ts";
 import { TwillError } from "../../common/errors.ts";
@@ -159,7 +159,7 @@ export class Session {
       if (next.kind === "send") await stream.send(next.body);
       else if (asking === undefined) {
         const untilMs = Math.min(next.untilMs, lease.dueAtMs());
-        await kickedOrAfter(this.#wake, untilMs - nowMs, clock, signal);
+        await kickOrTimeout(this.#wake, untilMs - nowMs, clock, signal);
       }
     }
   }

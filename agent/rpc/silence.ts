@@ -3,7 +3,7 @@
  * this sees that it still does its work (fanout-notes 10.8).
  */
 import type { Clock } from "../../common/async/clock.ts";
-import { kickedOrAfter } from "../../common/async/kicked-or-after.ts";
+import { kickOrTimeout } from "../../common/async/kick-or-timeout.ts";
 import { Trigger } from "../../common/async/trigger.ts";
 import { TwillError } from "../../common/errors.ts";
 
@@ -41,7 +41,7 @@ export class SilenceGuard {
     for (;;) {
       const leftMs = this.#leftMs();
       if (leftMs > 0) {
-        await kickedOrAfter(this.#limitChanged, leftMs, this.#clock, signal);
+        await kickOrTimeout(this.#limitChanged, leftMs, this.#clock, signal);
         continue;
       }
       await this.#clock.sleep(GRACE_MS, signal);
