@@ -57,6 +57,7 @@ export const EVENTS = {
   "lease.acquired": event("info", "a node got its subnet"),
   "lease.updated": event("info", "addresses or backend data of a lease changed in place"),
   "lease.kept": event("debug", "a keep-alive was answered"),
+  "lease.unkept": event("warn", "etcd did not take a keep-alive; it is tried again in time"),
   "lease.released": event("info", "a lease was given back"),
   "lease.lost": event("error", "a lease ended under a live node"),
   "lease.refused": event("error", "a node's request was refused; code and message"),
