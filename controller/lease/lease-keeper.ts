@@ -5,7 +5,7 @@
  * lease ends after the TTL, as with flannel.
  */
 import type { Clock } from "../../common/async/clock.ts";
-import { kickedOrAfter } from "../../common/async/kicked-or-after.ts";
+import { kickOrTimeout } from "../../common/async/kick-or-timeout.ts";
 import { TaskGroup } from "../../common/async/task-group.ts";
 import { Trigger } from "../../common/async/trigger.ts";
 import { TwillError } from "../../common/errors.ts";
@@ -66,6 +66,11 @@ export class LeaseKeeper {
     return [...this.#nodes.values()].filter((kept) => kept !== undefined).length;
   }
 
+  /** Entries of the schedule, void ones included. */
+  get scheduled(): number {
+    return this.#due.size;
+  }
+
   /** The node is connected here from now on. */
   add(node: string): void {
     this.#nodes.set(node, undefined);
@@ -105,7 +110,7 @@ export class LeaseKeeper {
     const { clock } = this.#parts;
     for (;;) {
       const waitMs = this.#startDue(group);
-      await kickedOrAfter(this.#wake, waitMs, clock, signal);
+      await kickOrTimeout(this.#wake, waitMs, clock, signal);
     }
   }
 
@@ -152,13 +157,8 @@ export class LeaseKeeper {
     this.#at(kept, retryMs(kept) * (0.5 + 0.5 * this.#parts.random()));
   }
 
-  #lost({ node, etcdLease }: Kept): void {
+  #lost({ node }: Kept): void {
     this.#nodes.set(node, undefined);
-    this.#parts.log.event("lease.lost", `the etcd lease of node ${node} is gone under it`, {
-      key: node,
-      node,
-      etcd_lease: etcdLease,
-    });
     this.#parts.onLost(node);
   }
 

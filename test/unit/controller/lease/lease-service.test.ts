@@ -1,5 +1,6 @@
 /** The leader's work on a whole store: races, lost answers, lost leadership, and back again. */
 import assert from "node:assert/strict";
+import { setMaxListeners } from "node:events";
 import { describe, it } from "node:test";
 import { TaskGroup } from "../../../../common/async/task-group.ts";
 import { TwillError } from "../../../../common/errors.ts";
@@ -15,6 +16,7 @@ import { MemoryStore } from "../../../support/memory-store.ts";
 
 const TTL = 3600;
 const NEVER = new AbortController().signal;
+setMaxListeners(0, NEVER);
 const TIMEOUT = new TwillError("STORE_TIMEOUT", "no answer");
 
 class Scene implements AsyncDisposable {
