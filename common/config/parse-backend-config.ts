@@ -79,8 +79,6 @@ export function parseBackendConfig(
       fields.path("Type"),
       `${type} carries only IPv4, but EnableIPv6 is true; use vxlan, host-gw or wireguard`,
     );
-  } else if (!families.v4 && BACKEND_FAMILIES[type] === "v4") {
-    report.problem(fields.path("Type"), `${type} carries only IPv4, but EnableIPv4 is false`);
   }
   const backend = PARSERS[type](fields, families);
   warnOfStrayKeys(fields, type);

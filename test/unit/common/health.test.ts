@@ -56,12 +56,14 @@ describe("health", () => {
     await clock.advance(1000);
     assert.equal(health.report().isLive, false);
     assert.equal(summarise(health.report()), "loop: no sign of life for 6 s");
+    assert.equal(health.report().components[0]?.forMs, 1000);
     loop.ok();
     assert.equal(health.report().isLive, true);
   });
 
   it("says how long a state has lasted, not how long since it was repeated", async () => {
     const clock = new ManualClock();
+    await clock.advance(500);
     const health = new Health(clock);
     const store = health.component("store", { gate: "ready" });
     store.degraded("away");
@@ -84,6 +86,7 @@ describe("health", () => {
     store.degraded("a");
     store.degraded("b");
     assert.equal(changes, 3);
+    assert.equal(summarise(health.report()), "store: b");
     leave();
     store.ok();
     assert.equal(changes, 3);

@@ -159,6 +159,32 @@ describe("a lifecycle", () => {
     assert.equal(clock.sleeping, 0);
   });
 
+  it("has one deadline for everything, counted from the signal", async () => {
+    const { process, clock, log, life } = bench();
+    await clock.advance(60_000);
+    const run = life.run(async () => {
+      life.onShutdown("server", () => new Promise<void>(() => undefined));
+      await untilAborted(life, clock).catch(() => clock.sleep(3000, new AbortController().signal));
+    });
+    await settle();
+    process.send("SIGTERM");
+    await clock.advance(4999);
+    assert.deepEqual(process.exits, []);
+    await clock.advance(1);
+    await run;
+    assert.deepEqual(process.exits, [1]);
+    assert.equal(log.of("process.stopped")[0]?.fields["duration_ms"], 5000);
+  });
+
+  it("does not take any error during the stop for the abort", async () => {
+    const { process, life } = bench();
+    await life.run(async () => {
+      process.send("SIGTERM");
+      throw new TypeError("x is not a function");
+    });
+    assert.deepEqual(process.exits, [70]);
+  });
+
   it("goes on closing after a close that fails", async () => {
     const { process, life } = bench();
     const closed: string[] = [];
@@ -181,7 +207,8 @@ describe("a lifecycle", () => {
     process.send("SIGTERM");
     assert.deepEqual(process.exits, []);
     process.send("SIGINT");
-    assert.deepEqual(process.exits, [130]);
+    process.send("SIGTERM");
+    assert.deepEqual(process.exits, [130, 143]);
   });
 
   it("ends at once with 70 at a fault that nobody caught", () => {

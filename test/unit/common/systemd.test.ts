@@ -87,6 +87,14 @@ describe("systemd", () => {
     await stop();
   });
 
+  it("hears a long status cut short", async () => {
+    const { systemd, sent, stop } = bench();
+    systemd.status("x".repeat(1000));
+    await settle();
+    assert.deepEqual(sent, [`STATUS=${"x".repeat(200)}`]);
+    await stop();
+  });
+
   it("hears ready later when it could not be told at first, with the newest status", async () => {
     const { systemd, clock, log, sent, failing, stop } = bench();
     failing.left = 2;

@@ -142,6 +142,34 @@ describe("the backend's values", () => {
     });
   });
 
+  it("may be the smallest and the largest that work", () => {
+    const least = valid({ Type: "vxlan", VNI: 0, Port: 0, MTU: 576 });
+    assert.deepEqual(
+      least.type === "vxlan" && [least.vni, least.port, least.mtuBytes],
+      [0, 0, 576],
+    );
+    const most = valid({ Type: "vxlan", Port: 65_535, MTU: 65_535 });
+    assert.deepEqual(most.type === "vxlan" && [most.port, most.mtuBytes], [65_535, 65_535]);
+    const dual = valid({ Type: "vxlan", MTU: 1350 }, DUAL);
+    assert.equal(dual.type === "vxlan" && dual.mtuBytes, 1350);
+    const peer = { Type: "wireguard", MTU: 1360, PersistentKeepaliveInterval: 0, Mode: "ipv6" };
+    const secure = valid(peer, DUAL);
+    assert.equal(secure.type === "wireguard" && secure.mtuBytes, 1360);
+    assert.match(problem({ Type: "wireguard", MTU: 1359 }, DUAL), /at least 1360/);
+  });
+
+  it("may be one port for wireguard when there is one device", () => {
+    const same = { Type: "wireguard", ListenPort: 51821 };
+    for (const [backend, more] of [
+      [same, {}],
+      [{ ...same, Mode: "auto" }, DUAL],
+      [{ ...same, Mode: "ipv4" }, {}],
+    ] as const) {
+      const parsed = valid(backend, more);
+      assert.equal(parsed.type === "wireguard" && parsed.listenPort, 51821);
+    }
+  });
+
   it("may be left to the interface by an MTU of 0", () => {
     const backend = valid({ Type: "vxlan", MTU: 0 });
     assert.equal(backend.type === "vxlan" && backend.mtuBytes, undefined);
@@ -178,6 +206,12 @@ describe("a backend is refused", () => {
     ["with a number as PSK", wireguard({ PSK: 7 }), /PSK must be/],
     ["with an unknown Mode", wireguard({ Mode: "Auto" }), /Mode must be one of separate, auto/],
     ["with Mode ipv6 in an IPv4 network", wireguard({ Mode: "ipv6" }), /EnableIPv6 is not true/],
+    [
+      "with Mode ipv4 in an IPv6 network",
+      wireguard({ Mode: "ipv4" }),
+      /EnableIPv4 is false/,
+      { ...DUAL, EnableIPv4: false },
+    ],
     [
       "with one port for two devices",
       wireguard({ ListenPort: 51821 }),

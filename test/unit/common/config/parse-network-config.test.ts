@@ -270,6 +270,11 @@ describe("the keys", () => {
     );
   });
 
+  it("switch nftables on only when they say so", () => {
+    assert.equal(valid(v4({})).enableNFTables, false);
+    assert.equal(valid(v4({ EnableNFTables: true })).enableNFTables, true);
+  });
+
   it("say when the network's host bits are dropped", () => {
     assertOnly(warnings(v4({ Network: "10.1.2.3/16" })), /host bits set; 10\.1\.0\.0\/16 is used/);
   });
@@ -280,6 +285,7 @@ describe("the text", () => {
     ["nothing", "", /^\$: the config is not JSON: it is empty$/],
     ["no JSON", "hello", /^\$: the config is not JSON/],
     ["a trailing comma", '{\n  "Network": "10.3.0.0/16",\n}', /not JSON: line 3, column 1$/],
+    ["a missing colon", '{"a" 1}', /not JSON: line 1, column 6$/],
     ["a list", "[]", /^\$: the config must be a JSON object.*not a list/],
     ["null", "null", /not null/],
     ["deep nesting", "[".repeat(MAX_CONFIG_LENGTH), /not JSON/],

@@ -57,6 +57,8 @@ describe("a network as text", () => {
   it("loses its host bits, as in flannel", () => {
     assert.equal(formatCidr(parsed("10.1.2.3/16")), "10.1.0.0/16");
     assert.equal(formatCidr(parsed("fc00::1/48")), "fc00::/48");
+    assert.equal(formatCidr(parsed("1.2.3.4/32")), "1.2.3.4/32");
+    assert.equal(formatCidr(parsed("fc00::1/128")), "fc00::1/128");
     assert.equal(formatCidr(parsed("1.2.3.4/0")), "0.0.0.0/0");
   });
 

@@ -144,6 +144,13 @@ describe("an address as bytes", () => {
   });
 });
 
+describe("two addresses", () => {
+  it("are the same when family and value are", () => {
+    assert.equal(sameIp(ip4(5n), ip4(5n)), true);
+    assert.equal(sameIp(ip4(5n), ip4(6n)), false);
+  });
+});
+
 describe("the all-zero address", () => {
   it("means unset in both families", () => {
     assert.equal(isUnspecified(ip4(0n)) && isUnspecified(ip6(0n)), true);

@@ -24,6 +24,12 @@ describe("a MAC", () => {
     });
   }
 
+  it("may have zeros everywhere in each form", () => {
+    for (const text of ["00:00:00:00:00:00", "00-00-00-00-00-00", "0000.0000.0000"]) {
+      assert.equal(parseMac(text), "00:00:00:00:00:00");
+    }
+  });
+
   for (const text of [
     "",
     "7e:3f:9b:d9:8f",
@@ -54,6 +60,7 @@ describe("a MAC", () => {
   it("has six bytes", () => {
     assert.throws(() => macFromBytes(new Uint8Array(8)), RangeError);
     assert.throws(() => localMac(new Uint8Array(5)), RangeError);
+    assert.equal(localMac(new Uint8Array(8)), "02:00:00:00:00:00");
   });
 
   it("made of random bytes is local, unicast, and random in all other bits", () => {

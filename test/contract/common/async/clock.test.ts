@@ -2,8 +2,8 @@
 import assert from "node:assert/strict";
 import { getEventListeners } from "node:events";
 import { describe, it } from "node:test";
-import { systemClock } from "../../../common/async/clock.ts";
-import { settle } from "../../support/manual-clock.ts";
+import { systemClock } from "../../../../common/async/clock.ts";
+import { settle } from "../../../support/manual-clock.ts";
 
 describe("the system clock", () => {
   it("never goes backwards", () => {
