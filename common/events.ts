@@ -26,6 +26,8 @@ export const EVENTS = {
   "admin.listening": event("info", "health, metrics and state are served by HTTP here"),
   "admin.failed": event("warn", "a page of the admin server could not be made"),
   "option.ignored": event("warn", "an option or variable has no effect; message says why"),
+  "option.insecure": event("warn", "plaintext was asked for; said at every start"),
+  "server.listening": event("info", "the gRPC server accepts connections; address"),
   "event.suppressed": event("warn", "how many repeats of an event were left out of the log"),
   // controller: store and leadership
   "store.connected": event("info", "etcd answers (again)"),

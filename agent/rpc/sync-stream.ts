@@ -5,13 +5,13 @@
  */
 import type { ClientDuplexStream } from "@grpc/grpc-js";
 import { TwillError } from "../../common/errors.ts";
+import { fromCallError } from "../../common/rpc/call-error.ts";
 import type {
   AgentMessage,
   FabricClient,
   ControllerMessage as Wire,
 } from "../../proto/gen/twill/v1/fabric.ts";
 import { type ControllerMessage, decodeControllerMessage } from "./controller-message.ts";
-import { fromCallError } from "./status.ts";
 
 export type AgentBody = NonNullable<AgentMessage["body"]>;
 

@@ -1,9 +1,9 @@
 /**
- * The end of a call as a TwillError: the one place that reads gRPC statuses on the agent's
- * side. A controller's own code (trailer twill-code) beats the status it travelled in.
+ * The end of a call as a TwillError: the one place that reads the gRPC statuses of
+ * calls to controllers, whoever makes them. A controller's own code (trailer twill-code) beats the status it travelled in.
  */
 import { type Metadata, status } from "@grpc/grpc-js";
-import { type ErrorCode, isErrorCode, TwillError } from "../../common/errors.ts";
+import { type ErrorCode, isErrorCode, TwillError } from "../errors.ts";
 
 /** Trailer that carries a code of common/errors.ts. */
 export const CODE_TRAILER = "twill-code";

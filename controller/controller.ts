@@ -1,0 +1,124 @@
+/**
+ * Composition root of the controller: builds the parts, joins them, runs them in one group.
+ * etcd may be away at any time, also at the start: everything here waits and goes on.
+ */
+import { startAdminServer } from "../common/admin-server.ts";
+import { systemClock } from "../common/async/clock.ts";
+import { TaskGroup } from "../common/async/task-group.ts";
+import type { Environment } from "../common/config/option-table.ts";
+import { Health } from "../common/health.ts";
+import { Lifecycle, nodeProcess } from "../common/lifecycle.ts";
+import { createLogger, type Logger } from "../common/log.ts";
+import { Systemd } from "../common/systemd.ts";
+import { VERSION } from "../common/version.ts";
+import { encodeCandidate } from "./candidate-value.ts";
+import { LeaseService } from "./lease/lease-service.ts";
+import { Registrar } from "./lease/registrar.ts";
+import type { ControllerCommand, ControllerOptions } from "./options.ts";
+import { reportForEver } from "./report.ts";
+import { readCredentials } from "./rpc/credentials.ts";
+import { LeaderClient } from "./rpc/leader-client.ts";
+import { leaderAddress } from "./rpc/operator-service.ts";
+import { serve } from "./serve.ts";
+import { runElection } from "./store/campaign.ts";
+import { EtcdStore } from "./store/etcd-store.ts";
+import { ViewService } from "./view/view-service.ts";
+
+const SHUTDOWN_MS = 10_000;
+
+export type RunCommand = Extract<ControllerCommand, { kind: "run" }>;
+
+/** Runs until told to stop; exits the process. */
+export async function runController(command: RunCommand, env: Environment): Promise<void> {
+  const { options } = command;
+  const format = options.logFormat === "auto" ? formatFor(process.stderr) : options.logFormat;
+  const log = createLogger({ level: options.logLevel, format, clock: systemClock });
+  log.event("process.started", `twill-controller ${VERSION}`, {
+    version: VERSION,
+    given: command.given.map(({ source, text }) => `${source}=${text}`),
+  });
+  for (const warning of command.warnings) log.event("option.ignored", warning, { key: warning });
+  if (options.tls === undefined) {
+    log.event("option.insecure", "plaintext: whoever reaches the port can take over the network");
+  }
+  const lifecycle = new Lifecycle({
+    process: nodeProcess(),
+    clock: systemClock,
+    logger: log,
+    shutdownDeadlineMs: SHUTDOWN_MS,
+  });
+  await lifecycle.run((life) => runParts(options, { log, life, env }));
+}
+
+interface Surroundings {
+  readonly log: Logger;
+  readonly life: Lifecycle;
+  readonly env: Environment;
+}
+
+async function runParts(options: ControllerOptions, around: Surroundings): Promise<void> {
+  const { log, life } = around;
+  const clock = systemClock;
+  const { random } = Math;
+  const credentials = await readCredentials(options.tls);
+  const store = await EtcdStore.open(options.etcd, { clock, random, log });
+  life.onShutdown("store", () => store.close());
+  const views = new ViewService({ store, clock, log, random });
+  const leases = { store, clock, random, log, views, ttlSeconds: options.leaseTtlSeconds };
+  const service = new LeaseService(leases);
+  const allocator = new LeaderClient({
+    self: options.address,
+    leader: () => leaderAddress(views),
+    local: service,
+    credentials: () => credentials.channel,
+    wallMs: () => clock.wallMs(),
+  });
+  life.onShutdown("leader client", async () => allocator.close());
+  const registrar = new Registrar({ ...leases, allocator });
+  const group = new TaskGroup(life.signal);
+  const parts = { options, log, clock, random, views, registrar, service, store, credentials };
+  const served = await serve({ ...parts, group });
+  life.onShutdown("gRPC server", () => served.close());
+  const health = new Health(clock);
+  await startHealth(options, health, around);
+  const systemd = systemdOf(health, around);
+  const candidate = encodeCandidate({ name: options.name, address: options.address });
+  const election = { ...parts, value: candidate, ttlSeconds: options.leaderTtlSeconds };
+  group.spawn((signal) => views.run(signal));
+  group.spawn((signal) => registrar.run(signal));
+  group.spawn((signal) => runElection(election, (leadership) => service.lead(leadership), signal));
+  group.spawn((signal) => systemd.run(signal));
+  group.spawn((signal) => reportForEver({ ...parts, health, systemd, served }, signal));
+  await group.join();
+}
+
+function systemdOf(health: Health, { env, log, life }: Surroundings): Systemd {
+  const isLive = (): boolean => health.report().isLive;
+  const systemd = new Systemd({ env, pid: process.pid, clock: systemClock, logger: log, isLive });
+  life.onShutdown("systemd", () => systemd.stopping());
+  return systemd;
+}
+
+async function startHealth(
+  options: ControllerOptions,
+  health: Health,
+  { log, life }: Surroundings,
+): Promise<void> {
+  if (options.healthz === undefined) return;
+  const server = await startAdminServer({
+    listen: options.healthz,
+    health,
+    bodies: {
+      live: "twill-controller is running",
+      ready: "twill-controller is ready",
+      notReady: "twill-controller is not ready yet",
+    },
+    routes: [],
+    logger: log,
+  });
+  life.onShutdown("health server", () => server.close());
+}
+
+function formatFor(stream: { readonly isTTY?: boolean }): "json" | "text" {
+  return stream.isTTY === true ? "text" : "json";
+}

@@ -1,0 +1,232 @@
+/**
+ * Every option of twill-controller: flanneld's etcd options (contract 2.1) and our own.
+ * options.ts turns what was given into ControllerOptions.
+ */
+import {
+  booleanOption,
+  choiceOption,
+  durationOption,
+  integerOption,
+  type OptionSpec,
+  textOption,
+  value,
+  valueOption,
+  wrong,
+} from "../common/config/option-spec.ts";
+import type { OptionTable } from "../common/config/option-table.ts";
+import type { Level } from "../common/events.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../common/net/host-port.ts";
+import { DEFAULT_ETCD_OPTIONS } from "./store/etcd-options.ts";
+
+/** What was given, or the defaults; nothing is compared with anything else yet. */
+export interface GivenOptions {
+  readonly etcdEndpoints: string;
+  readonly etcdPrefix: string;
+  readonly etcdCafile: string;
+  readonly etcdCertfile: string;
+  readonly etcdKeyfile: string;
+  readonly etcdUsername: string;
+  readonly etcdPassword: string;
+  readonly listen: HostPort;
+  readonly advertiseAddress: HostPort | undefined;
+  readonly name: string;
+  readonly tlsCaFile: string;
+  readonly tlsCertFile: string;
+  readonly tlsKeyFile: string;
+  readonly insecure: boolean;
+  readonly subnetLeaseTtl: number;
+  readonly leaderTtl: number;
+  readonly healthzIp: string;
+  readonly healthzPort: number;
+  readonly logFormat: "auto" | "json" | "text";
+  readonly logLevel: Level;
+}
+
+type Specs<K extends keyof GivenOptions> = { readonly [P in K]: OptionSpec<GivenOptions[P]> };
+
+const ETCD = "etcd";
+type EtcdNames =
+  | "etcdEndpoints"
+  | "etcdPrefix"
+  | "etcdCafile"
+  | "etcdCertfile"
+  | "etcdKeyfile"
+  | "etcdUsername"
+  | "etcdPassword";
+
+const etcdOptions: Specs<EtcdNames> = {
+  etcdEndpoints: textOption({
+    flag: "etcd-endpoints",
+    help: "etcd members, separated by commas.",
+    group: ETCD,
+    placeholder: "URL,...",
+    fallback: DEFAULT_ETCD_OPTIONS.endpoints,
+  }),
+  etcdPrefix: textOption({
+    flag: "etcd-prefix",
+    help: "Where the network lives in etcd; shared with real flannel nodes.",
+    group: ETCD,
+    placeholder: "PREFIX",
+    fallback: DEFAULT_ETCD_OPTIONS.prefix,
+  }),
+  etcdCafile: etcdFile(
+    "etcd-cafile",
+    "CA that signed etcd's certificates; alone it is enough for TLS.",
+  ),
+  etcdCertfile: etcdFile("etcd-certfile", "Client certificate for etcd."),
+  etcdKeyfile: etcdFile("etcd-keyfile", "Key of the client certificate."),
+  etcdUsername: textOption({
+    flag: "etcd-username",
+    help: "etcd user; needs only the prefix's keys (docs/security.md).",
+    group: ETCD,
+    placeholder: "NAME",
+    fallback: "",
+  }),
+  etcdPassword: textOption({
+    flag: "etcd-password",
+    help: "Its password; better given as TWILL_ETCD_PASSWORD.",
+    group: ETCD,
+    placeholder: "PASSWORD",
+    fallback: "",
+    isSecret: true,
+  }),
+};
+
+function etcdFile(flag: string, help: string): OptionSpec<string> {
+  return textOption({ flag, help, group: ETCD, placeholder: "FILE", fallback: "" });
+}
+
+const SERVE = "Agents and other controllers";
+type ServeNames =
+  | "listen"
+  | "advertiseAddress"
+  | "name"
+  | "tlsCaFile"
+  | "tlsCertFile"
+  | "tlsKeyFile"
+  | "insecure";
+
+const serveOptions: Specs<ServeNames> = {
+  listen: valueOption<HostPort>({
+    flag: "listen",
+    help: "Where agents, operators and other controllers connect.",
+    group: SERVE,
+    placeholder: "HOST:PORT",
+    fallback: { host: "0.0.0.0", port: 7474 },
+    fallbackText: "0.0.0.0:7474",
+    parse: (text) => {
+      const parsed = parseHostPort(text);
+      return parsed === undefined ? wrong("must be host:port", text) : value(parsed);
+    },
+  }),
+  advertiseAddress: valueOption<HostPort | undefined>({
+    flag: "advertise-address",
+    help: "Address by which other controllers and twillctl reach this one; the host's name and the port of --listen when not given.",
+    group: SERVE,
+    placeholder: "HOST:PORT",
+    fallback: undefined,
+    fallbackText: "",
+    parse: (text) => {
+      const parsed = parseHostPort(text);
+      return parsed === undefined || parsed.host === "" || parsed.port === 0
+        ? wrong("must be host:port", text)
+        : value(parsed);
+    },
+  }),
+  name: textOption({
+    flag: "name",
+    help: "This replica's name in the election; the host's name when not given.",
+    group: SERVE,
+    placeholder: "NAME",
+    fallback: "",
+  }),
+  tlsCaFile: serveFile(
+    "tls-ca-file",
+    "PEM file of the CA that signs agents, operators and controllers.",
+  ),
+  tlsCertFile: serveFile("tls-cert-file", "PEM file of this controller's certificate."),
+  tlsKeyFile: serveFile("tls-key-file", "PEM file of that certificate's key."),
+  insecure: booleanOption({
+    flag: "insecure",
+    help: "Serve in plaintext to anybody who can connect. For labs.",
+    group: SERVE,
+    fallback: false,
+  }),
+};
+
+function serveFile(flag: string, help: string): OptionSpec<string> {
+  return textOption({ flag, help, group: SERVE, placeholder: "FILE", fallback: "" });
+}
+
+const LEASES = "Leases and leadership";
+const leaseOptions: Specs<"subnetLeaseTtl" | "leaderTtl"> = {
+  subnetLeaseTtl: durationOption({
+    flag: "subnet-lease-ttl",
+    help: "How long a node's lease outlives its last contact; flannel's is 24h.",
+    group: LEASES,
+    fallback: "24h",
+    minMs: 10_000,
+    maxMs: 365 * 86_400_000,
+  }),
+  leaderTtl: durationOption({
+    flag: "leader-ttl",
+    help: "How long a dead leader is waited for. Below 10s a hung etcd member can cost the leadership.",
+    group: LEASES,
+    fallback: "10s",
+    minMs: 2_000,
+    maxMs: 120_000,
+  }),
+};
+
+const OBSERVE = "Health and log";
+const observeOptions: Specs<"healthzIp" | "healthzPort" | "logFormat" | "logLevel"> = {
+  healthzIp: textOption({
+    flag: "healthz-ip",
+    help: "Address of the health server.",
+    group: OBSERVE,
+    placeholder: "IP",
+    fallback: "0.0.0.0",
+  }),
+  healthzPort: integerOption({
+    flag: "healthz-port",
+    help: "Port of the health server; 0: off.",
+    group: OBSERVE,
+    placeholder: "PORT",
+    fallback: 0,
+    min: 0,
+    max: 65_535,
+  }),
+  logFormat: choiceOption<GivenOptions["logFormat"]>({
+    flag: "log-format",
+    help: "JSON lines or text; auto: text on a terminal.",
+    group: OBSERVE,
+    placeholder: "FORMAT",
+    fallback: "auto",
+    choices: ["auto", "json", "text"],
+  }),
+  logLevel: choiceOption<Level>({
+    flag: "log-level",
+    help: "Least important events that are written.",
+    group: OBSERVE,
+    placeholder: "LEVEL",
+    fallback: "info",
+    choices: ["error", "warn", "info", "debug"],
+  }),
+};
+
+export const CONTROLLER_OPTION_TABLE: OptionTable<GivenOptions> = {
+  program: "twill-controller",
+  summary:
+    "Gives out the leases of a container network in etcd and tells every node's agent of them. Run one, three or five; one leads, all serve.",
+  options: { ...etcdOptions, ...serveOptions, ...leaseOptions, ...observeOptions },
+  ignored: [],
+};
+
+/** "host:port" of what is advertised, from what was given. */
+export function advertised(given: GivenOptions, hostName: string): string {
+  const host =
+    given.listen.host === "0.0.0.0" || given.listen.host === "::" || given.listen.host === ""
+      ? hostName
+      : given.listen.host;
+  return formatHostPort(given.advertiseAddress ?? { host, port: given.listen.port });
+}

@@ -1,0 +1,131 @@
+/**
+ * The command line of twill-controller, compiled once: complete, compared and parsed
+ * options, or all that is wrong with what was given. Pure; main.ts passes argv, environment
+ * and the host's name.
+ */
+import { renderHelp } from "../common/config/option-help.ts";
+import { type Environment, type GivenOption, parseOptions } from "../common/config/option-table.ts";
+import { TwillError } from "../common/errors.ts";
+import type { Level } from "../common/events.ts";
+import { isName } from "../common/identity/identity.ts";
+import type { HostPort } from "../common/net/host-port.ts";
+import { advertised, CONTROLLER_OPTION_TABLE, type GivenOptions } from "./option-table.ts";
+import { type EtcdOptions, parseEtcdOptions } from "./store/etcd-options.ts";
+
+export interface ServerTlsFiles {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+export interface ControllerOptions {
+  readonly etcd: EtcdOptions;
+  readonly listen: HostPort;
+  /** "host:port" by which others reach this replica; its identity for people. */
+  readonly address: string;
+  readonly name: string;
+  /** undefined: plaintext, asked for by --insecure. */
+  readonly tls: ServerTlsFiles | undefined;
+  readonly leaseTtlSeconds: number;
+  readonly leaderTtlSeconds: number;
+  /** undefined: not served. */
+  readonly healthz: HostPort | undefined;
+  readonly logFormat: "auto" | "json" | "text";
+  readonly logLevel: Level;
+}
+
+export type ControllerCommand =
+  | {
+      readonly kind: "run";
+      readonly options: ControllerOptions;
+      readonly given: readonly GivenOption[];
+      readonly warnings: readonly string[];
+    }
+  | { readonly kind: "help"; readonly text: string }
+  | { readonly kind: "version" }
+  | { readonly kind: "invalid"; readonly problems: readonly string[] };
+
+/** `argv` without interpreter and script. */
+export function parseControllerCommand(
+  argv: readonly string[],
+  env: Environment,
+  hostName: string,
+): ControllerCommand {
+  if (argv[0] === "version") return { kind: "version" };
+  if (argv[0] === "help") return help();
+  const parsed = parseOptions(argv, env, CONTROLLER_OPTION_TABLE);
+  switch (parsed.kind) {
+    case "help":
+      return help();
+    case "version":
+    case "invalid":
+      return parsed;
+    case "options": {
+      const { values, given, warnings } = parsed;
+      const problems = contradictions(values, hostName);
+      const etcd = readEtcd(values, problems);
+      if (etcd === undefined || problems.length > 0) return { kind: "invalid", problems };
+      return { kind: "run", options: compile(values, etcd, hostName), given, warnings };
+    }
+  }
+}
+
+function help(): ControllerCommand {
+  return { kind: "help", text: renderHelp(CONTROLLER_OPTION_TABLE, "[run|version] [options]") };
+}
+
+function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): ControllerOptions {
+  const { tlsCaFile: caFile, tlsCertFile: certFile, tlsKeyFile: keyFile } = given;
+  return {
+    etcd,
+    listen: given.listen,
+    address: advertised(given, hostName),
+    name: given.name === "" ? hostName : given.name,
+    tls: given.insecure ? undefined : { caFile, certFile, keyFile },
+    leaseTtlSeconds: Math.round(given.subnetLeaseTtl / 1000),
+    leaderTtlSeconds: Math.round(given.leaderTtl / 1000),
+    healthz:
+      given.healthzPort === 0 ? undefined : { host: given.healthzIp, port: given.healthzPort },
+    logFormat: given.logFormat,
+    logLevel: given.logLevel,
+  };
+}
+
+function readEtcd(given: GivenOptions, problems: string[]): EtcdOptions | undefined {
+  try {
+    return parseEtcdOptions({
+      endpoints: given.etcdEndpoints,
+      prefix: given.etcdPrefix,
+      caFile: given.etcdCafile,
+      certFile: given.etcdCertfile,
+      keyFile: given.etcdKeyfile,
+      username: given.etcdUsername,
+      password: given.etcdPassword,
+    });
+  } catch (error) {
+    problems.push(TwillError.from(error).message);
+    return undefined;
+  }
+}
+
+/** What no single option can tell. */
+function contradictions(given: GivenOptions, hostName: string): string[] {
+  const problems: string[] = [];
+  const name = given.name === "" ? hostName : given.name;
+  if (!isName(name)) {
+    problems.push(
+      `--name ${JSON.stringify(name.slice(0, 80))}: letters, digits, dot, dash, underscore`,
+    );
+  }
+  const files = [given.tlsCaFile, given.tlsCertFile, given.tlsKeyFile];
+  if (given.insecure && files.some((file) => file !== "")) {
+    problems.push("--insecure and --tls-*-file contradict each other: leave one out");
+  }
+  if (!given.insecure && files.some((file) => file === "")) {
+    problems.push(
+      "agents connect by mutual TLS: give --tls-ca-file, --tls-cert-file and --tls-key-file " +
+        "(twillctl pki makes them), or --insecure in a lab",
+    );
+  }
+  return problems;
+}

@@ -1,0 +1,21 @@
+/** Unary handlers as async functions: aborted with the call and the process, errors as statuses. */
+import type { handleUnaryCall } from "@grpc/grpc-js";
+import { TwillError } from "../../common/errors.ts";
+import { callStatus } from "./call-status.ts";
+
+/** `answer` gets a signal that ends with the call or with `process`, whichever is first. */
+export function answerUnary<Request, Reply>(
+  process: AbortSignal,
+  answer: (request: Request, signal: AbortSignal) => Promise<Reply>,
+): handleUnaryCall<Request, Reply> {
+  return (call, respond) => {
+    const ended = new AbortController();
+    call.once("cancelled", () => {
+      ended.abort(new TwillError("CONTROLLER_UNAVAILABLE", "the caller has gone"));
+    });
+    answer(call.request, AbortSignal.any([process, ended.signal])).then(
+      (reply) => respond(null, reply),
+      (error: unknown) => respond(callStatus(error)),
+    );
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * The gRPC server on a listening socket of our own: grpc-js offers no backlog (511 is too
+ * few for a fleet), no admission, and no way to end one agent's connection (fanout-notes 1,
+ * 4, 10). Connections are handed over through its injector.
+ */
+import { createServer, type Server as NetServer, type Socket } from "node:net";
+import {
+  type ConnectionInjector,
+  Server,
+  type ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import { TwillError } from "../../common/errors.ts";
+import { formatHostPort, type HostPort } from "../../common/net/host-port.ts";
+import { Admission, type AdmissionLimits } from "./admission.ts";
+
+const BACKLOG = 4096;
+/** From accept to the first call; handshakes included. */
+const FIRST_CALL_MS = 10_000;
+const MAX_MESSAGE_BYTES = 64 * 1024;
+export const TLS_ADMISSION: AdmissionLimits = { inFlight: 64, waiting: 16_384 };
+export const PLAIN_ADMISSION: AdmissionLimits = { inFlight: 256, waiting: 16_384 };
+
+export interface Service {
+  readonly definition: ServiceDefinition;
+  readonly implementation: UntypedServiceImplementation;
+}
+
+export interface GrpcServerOptions {
+  readonly listen: HostPort;
+  readonly credentials: ServerCredentials;
+  readonly admission: AdmissionLimits;
+}
+
+export class GrpcServer {
+  readonly #options: GrpcServerOptions;
+  readonly #server: Server;
+  readonly #injector: ConnectionInjector;
+  readonly #sockets = new Map<string, Socket>();
+  readonly #admission: Admission<Socket>;
+  readonly #net: NetServer;
+
+  constructor(options: GrpcServerOptions) {
+    this.#options = options;
+    this.#admission = new Admission(options.admission);
+    this.#server = new Server({
+      "grpc.keepalive_time_ms": 4000,
+      "grpc.keepalive_timeout_ms": 6000,
+      "grpc.max_concurrent_streams": 8,
+      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc.enable_channelz": 0,
+      interceptors: [this.#noticeFirstCall()],
+    });
+    this.#injector = this.#server.createConnectionInjector(options.credentials);
+    this.#net = createServer({ noDelay: true }, (socket) => this.#accept(socket));
+  }
+
+  /** For services that add themselves (health, reflection). */
+  get server(): Pick<Server, "addService"> {
+    return this.#server;
+  }
+
+  addService({ definition, implementation }: Service): void {
+    this.#server.addService(definition, implementation);
+  }
+
+  /** Listens; throws LISTEN_FAILED when the address cannot be had. */
+  async start(): Promise<HostPort> {
+    const { host, port } = this.#options.listen;
+    await new Promise<void>((resolve, reject) => {
+      const failed = (error: Error): void => {
+        const where = formatHostPort({ host, port });
+        reject(
+          new TwillError("LISTEN_FAILED", `cannot listen on ${where}: ${error.message}`, {
+            cause: error,
+          }),
+        );
+      };
+      this.#net.once("error", failed);
+      this.#net.listen({ host: host === "" ? "::" : host, port, backlog: BACKLOG }, () => {
+        this.#net.off("error", failed);
+        resolve();
+      });
+    });
+    const address = this.#net.address();
+    return { host, port: typeof address === "object" && address !== null ? address.port : port };
+  }
+
+  /** Ends the connection of a peer that does not read; nothing gentler frees its memory. */
+  cutOff(peer: string): void {
+    this.#sockets.get(peer)?.destroy();
+  }
+
+  /** Stops listening and ends every connection. */
+  async close(): Promise<void> {
+    const closed = new Promise<void>((resolve) => this.#net.close(() => resolve()));
+    for (const socket of this.#sockets.values()) socket.destroy();
+    this.#injector.destroy();
+    this.#server.forceShutdown();
+    await closed;
+  }
+
+  #accept(socket: Socket): void {
+    const peer = peerOf(socket.remoteAddress, socket.remotePort);
+    this.#sockets.set(peer, socket);
+    const late = setTimeout(() => socket.destroy(), FIRST_CALL_MS);
+    socket.on("error", () => socket.destroy());
+    socket.once("close", () => {
+      clearTimeout(late);
+      if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+      this.#settle(socket);
+    });
+    socket.once("admitted", () => clearTimeout(late));
+    switch (this.#admission.arrive(socket)) {
+      case "enter":
+        this.#injector.injectConnection(socket);
+        return;
+      case "wait":
+        return;
+      case "refuse":
+        socket.destroy();
+    }
+  }
+
+  #settle(socket: Socket): void {
+    const next = this.#admission.settle(socket);
+    if (next !== undefined) this.#injector.injectConnection(next);
+  }
+
+  #noticeFirstCall(): ServerInterceptor {
+    return (_method, call) => {
+      const socket = this.#sockets.get(call.getPeer());
+      if (socket !== undefined) {
+        socket.emit("admitted");
+        this.#settle(socket);
+      }
+      return new ServerInterceptingCall(call);
+    };
+  }
+}
+
+/** As grpc-js prints a call's peer. */
+function peerOf(address: string | undefined, port: number | undefined): string {
+  return `${address ?? ""}:${port ?? 0}`;
+}

@@ -1,0 +1,83 @@
+/** What operators see of this replica; twillctl asks every replica and merges the answers. */
+import { formatDigest } from "../../common/lease/lease-digest.ts";
+import { leaseToWire } from "../../common/lease/lease-wire.ts";
+import type {
+  LeaseStatus,
+  NodeStatus,
+  OperatorServer,
+  Status,
+  Warning,
+} from "../../proto/gen/twill/v1/operator.ts";
+import { decodeCandidate } from "../candidate-value.ts";
+import type { LeaseRow } from "../view/table-change.ts";
+import type { ViewService } from "../view/view-service.ts";
+import { answerUnary } from "./answer-unary.ts";
+
+export interface OperatorParts {
+  /** This replica's own "host:port". */
+  readonly self: string;
+  readonly views: ViewService;
+  /** Nodes whose streams are served here. */
+  readonly nodes: () => readonly NodeStatus[];
+  /** "connected", or why the store does not answer. */
+  readonly store: () => string;
+}
+
+export function createOperatorService(parts: OperatorParts, signal: AbortSignal): OperatorServer {
+  return { getStatus: answerUnary(signal, async () => describe(parts)) };
+}
+
+/** "host:port" of the leader by the election keys; empty while there is none. */
+export function leaderAddress(views: ViewService): string {
+  const [first] = views.view.table.candidates;
+  return (first === undefined ? undefined : decodeCandidate(first.value)?.address) ?? "";
+}
+
+function describe(parts: OperatorParts): Status {
+  const { view } = parts.views;
+  const { table } = view;
+  const { accepted } = view.config;
+  return {
+    instance: view.instance,
+    controller: parts.self,
+    leader: leaderAddress(parts.views),
+    revision: view.chain.head.revision,
+    digest: formatDigest(table.digest),
+    config:
+      accepted === undefined ? undefined : { revision: accepted.revision, json: accepted.json },
+    leases: [...table.rows.values()].map(leaseStatus),
+    nodes: [...parts.nodes()],
+    store: parts.store(),
+    warnings: warnings(parts),
+    malformedKeys: table.malformed.size,
+    controllers: table.candidates.flatMap(({ value }) => {
+      const candidate = decodeCandidate(value);
+      return candidate === undefined ? [] : [`${candidate.name}@${candidate.address}`];
+    }),
+  };
+}
+
+function leaseStatus(row: LeaseRow): LeaseStatus {
+  return {
+    lease: leaseToWire(row.lease),
+    etcdLease: row.etcdLease === "0" ? "" : BigInt(row.etcdLease).toString(16),
+    revision: row.modRevision,
+  };
+}
+
+/** Codes are stable; docs/cli.md says what to do about each. */
+function warnings({ views }: OperatorParts): Warning[] {
+  const found: Warning[] = [];
+  if (views.fault !== undefined) {
+    found.push({ code: "STORE_STALE", message: `the table may be old: ${views.fault.message}` });
+  }
+  const { fault } = views.view.config;
+  if (fault !== undefined) found.push({ code: "CONFIG_FAULTY", message: fault });
+  for (const { key, reason } of views.view.table.malformed.values()) {
+    found.push({ code: "KEY_MALFORMED", message: `${key}: ${reason}` });
+    if (found.length >= MAX_WARNINGS) break;
+  }
+  return found;
+}
+
+const MAX_WARNINGS = 50;
