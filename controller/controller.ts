@@ -19,7 +19,7 @@ import { reportForEver } from "./report.ts";
 import { readCredentials } from "./rpc/credentials.ts";
 import { LeaderClient } from "./rpc/leader-client.ts";
 import { leaderAddress } from "./rpc/operator-service.ts";
-import { serve } from "./serve.ts";
+import { serve } from "./rpc/serve.ts";
 import { runElection } from "./store/campaign.ts";
 import { EtcdStore } from "./store/etcd-store.ts";
 import { ViewService } from "./view/view-service.ts";

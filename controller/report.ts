@@ -4,7 +4,7 @@ import { type Health, type HealthComponent, summarise } from "../common/health.t
 import type { Systemd } from "../common/systemd.ts";
 import type { LeaseService } from "./lease/lease-service.ts";
 import { leaderAddress } from "./rpc/operator-service.ts";
-import type { Served } from "./serve.ts";
+import type { Served } from "./rpc/serve.ts";
 import type { ViewService } from "./view/view-service.ts";
 
 const REPORT_MS = 1_000;

@@ -2,22 +2,22 @@
 
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
-import type { Clock } from "../common/async/clock.ts";
-import type { TaskGroup } from "../common/async/task-group.ts";
-import type { Logger } from "../common/log.ts";
-import { formatHostPort } from "../common/net/host-port.ts";
-import { AllocatorService } from "../proto/gen/twill/v1/fabric.ts";
-import { type NodeStatus, OperatorService } from "../proto/gen/twill/v1/operator.ts";
-import { loadPackageDefinition } from "../proto/load.ts";
-import type { LeaseService } from "./lease/lease-service.ts";
-import type { Registrar } from "./lease/registrar.ts";
-import type { ControllerOptions } from "./options.ts";
-import { createAllocatorService } from "./rpc/allocator-service.ts";
-import type { ReplicaCredentials } from "./rpc/credentials.ts";
-import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./rpc/grpc-server.ts";
-import { createOperatorService } from "./rpc/operator-service.ts";
-import type { EtcdStore } from "./store/etcd-store.ts";
-import type { ViewService } from "./view/view-service.ts";
+import type { Clock } from "../../common/async/clock.ts";
+import type { TaskGroup } from "../../common/async/task-group.ts";
+import type { Logger } from "../../common/log.ts";
+import { formatHostPort } from "../../common/net/host-port.ts";
+import { AllocatorService } from "../../proto/gen/twill/v1/fabric.ts";
+import { type NodeStatus, OperatorService } from "../../proto/gen/twill/v1/operator.ts";
+import { loadPackageDefinition } from "../../proto/load.ts";
+import type { LeaseService } from "../lease/lease-service.ts";
+import type { Registrar } from "../lease/registrar.ts";
+import type { ControllerOptions } from "../options.ts";
+import type { EtcdStore } from "../store/etcd-store.ts";
+import type { ViewService } from "../view/view-service.ts";
+import { createAllocatorService } from "./allocator-service.ts";
+import type { ReplicaCredentials } from "./credentials.ts";
+import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
+import { createOperatorService } from "./operator-service.ts";
 
 export interface ServeParts {
   readonly options: ControllerOptions;
