@@ -9,7 +9,11 @@ export interface CommandOptions {
   /** Replaces the environment; default: PATH only, so that nothing of the caller leaks in. */
   readonly env?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
+  /** Killed when it takes longer; default a minute. */
+  readonly timeoutMs?: number;
 }
+
+const TIMEOUT_MS = 60_000;
 
 export interface CommandResult {
   /** Exit code; 128 + n when signal n ended it. */
@@ -39,9 +43,12 @@ export async function tryRun(
   options: CommandOptions = {},
 ): Promise<CommandResult> {
   const [file = "", ...args] = argv;
+  const { timeoutMs = TIMEOUT_MS } = options;
   const child = spawn(file, args, {
     env: { ...(options.env ?? plainEnvironment()) },
     stdio: ["pipe", "pipe", "pipe"],
+    timeout: timeoutMs,
+    killSignal: "SIGKILL",
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   // A program may end without reading its input: that is no failure of ours.

@@ -1,6 +1,6 @@
 /** What a lab writes down about itself, for the commands that did not start it and for the one that cleans up after a crash. */
 import { readFileSync, writeFileSync } from "node:fs";
-import { identify, type ProcessIdentity } from "./process-identity.ts";
+import { identify, isIdentity, type ProcessIdentity } from "./process-identity.ts";
 import { type Site, siteOf, stateFile } from "./site.ts";
 
 export interface LabFile {
@@ -27,14 +27,5 @@ export function readLabFile(name: string): LabFile | undefined {
 function isLabFile(value: unknown): value is LabFile {
   if (typeof value !== "object" || value === null) return false;
   if (!("owner" in value && "etcdMembers" in value)) return false;
-  const { owner, etcdMembers } = value;
-  return (
-    typeof etcdMembers === "number" &&
-    typeof owner === "object" &&
-    owner !== null &&
-    "pid" in owner &&
-    typeof owner.pid === "number" &&
-    "startTime" in owner &&
-    typeof owner.startTime === "string"
-  );
+  return typeof value.etcdMembers === "number" && isIdentity(value.owner);
 }

@@ -1,10 +1,13 @@
 /**
- * A machine of the lab: its own network, mount and UTS namespaces, all bound to files, so
- * that it exists without a process. Its disk is the host's, with /etc and /var/lib as
- * overlays and a /run of its own: default paths of the daemons work on every machine.
+ * A machine of the lab: its own network, mount and UTS namespaces. Its disk is the host's,
+ * with /etc and /var/lib as overlays and a /run of its own: default paths of the daemons
+ * work on every machine. A process that only sleeps holds the mount namespace: binding it
+ * to a file fails at random on kernels that hand out namespace ids per CPU (seen on 6.18).
  */
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { TwillError } from "../../common/errors.ts";
 import {
   type CommandOptions,
   type CommandResult,
@@ -12,7 +15,13 @@ import {
   run,
   tryRun,
 } from "./command.ts";
-import { processesIn, signalProcess } from "./process-identity.ts";
+import {
+  identify,
+  isAlive,
+  parseIdentity,
+  processesIn,
+  signalProcess,
+} from "./process-identity.ts";
 import { labsFolder, type Site } from "./site.ts";
 import { type MachineId, machineNamespace } from "./topology.ts";
 
@@ -39,13 +48,14 @@ export class Machine {
     for (const name of ["run", ...OVERLAYS.flatMap((path) => [upper(path), work(path)])]) {
       mkdirSync(join(this.#folder, name), { recursive: true });
     }
-    for (const name of ["mnt", "uts"]) writeFileSync(join(this.#folder, name), "");
+    writeFileSync(this.#utsFile, "");
     await run(["ip", "netns", "add", this.namespace]);
-    const unshare = ["unshare", `--mount=${this.#folder}/mnt`, `--uts=${this.#folder}/uts`];
-    await run([
-      ...["nsenter", `--net=/run/netns/${this.namespace}`, ...unshare, "--propagation=private"],
+    const pid = await startHolder([
+      ...["nsenter", `--net=/run/netns/${this.namespace}`],
+      ...["unshare", "--mount", "--propagation=private", `--uts=${this.#utsFile}`],
       ...["sh", "-euc", DISK_SCRIPT, "sh", this.#folder, this.id.name, labsFolder()],
     ]);
+    writeFileSync(this.#holderFile, JSON.stringify(identify(pid)));
   }
 
   get name(): string {
@@ -55,7 +65,7 @@ export class Machine {
   /** argv that runs `argv` on this machine, in `pod` when given. The process keeps its pid. */
   enter(argv: readonly string[], pod?: string): string[] {
     const inPod = pod === undefined ? [] : ["ip", "netns", "exec", pod];
-    const namespaces = [`--mount=${this.#folder}/mnt`, `--uts=${this.#folder}/uts`];
+    const namespaces = [`--mount=/proc/${this.#holder()}/ns/mnt`, `--uts=${this.#utsFile}`];
     return ["nsenter", `--net=/run/netns/${this.namespace}`, ...namespaces, ...inPod, ...argv];
   }
 
@@ -95,12 +105,53 @@ export class Machine {
 
   /** Kills whatever still runs on it and removes its namespaces. */
   async destroy(): Promise<void> {
-    killAllOn([join(this.#folder, "uts")]);
+    killAllOn([this.#utsFile]);
     await tryRun(["ip", "netns", "del", this.namespace]);
-    for (const name of ["mnt", "uts"]) {
-      await tryRun(["umount", "--lazy", join(this.#folder, name)]);
-    }
+    await tryRun(["umount", "--lazy", this.#utsFile]);
   }
+
+  get #utsFile(): string {
+    return join(this.#folder, "uts");
+  }
+
+  get #holderFile(): string {
+    return join(this.#folder, "holder.json");
+  }
+
+  /** Pid of the process that holds the mount namespace. */
+  #holder(): number {
+    const holder = parseIdentity(readFileSync(this.#holderFile, "utf8"));
+    if (holder !== undefined && isAlive(holder)) return holder.pid;
+    throw new TwillError(
+      "COMMAND_FAILED",
+      `${this.name} is gone: the process that held it was killed; end this lab and start another`,
+    );
+  }
+}
+
+/** Starts the process that holds a machine's namespaces; resolves when the machine is set up. */
+async function startHolder(argv: readonly string[]): Promise<number> {
+  const child = spawn("setpriv", ["--pdeathsig", "KILL", "--", ...argv], {
+    env: plainEnvironment(),
+    stdio: ["ignore", "pipe", "pipe"],
+    // A terminal's Ctrl-C is for the lab, which then ends its machines in order.
+    detached: true,
+  });
+  const said: string[] = [];
+  child.stderr.on("data", (chunk: Buffer) => said.push(chunk.toString()));
+  await new Promise<void>((resolve, reject) => {
+    child.stdout.once("data", () => resolve());
+    child.once("error", reject);
+    child.once("exit", (code) =>
+      reject(
+        new TwillError("COMMAND_FAILED", `a machine's setup ended with ${code}: ${said.join("")}`),
+      ),
+    );
+  });
+  child.stdout.destroy();
+  child.stderr.destroy();
+  child.unref();
+  return child.pid ?? 0;
 }
 
 /** SIGKILL to every process of these UTS namespaces: nothing but a lab's own is in them. */
@@ -127,4 +178,6 @@ mount -t sysfs sysfs /sys
 umount -l -R /run/netns 2>/dev/null || true
 for other in "$3"/*; do case "$1" in "$other"/*) ;; *) umount -l -R "$other" 2>/dev/null || true ;; esac; done
 mount --bind "$1/run" /run
+echo ready
+exec sleep infinity > /dev/null 2>&1
 `;

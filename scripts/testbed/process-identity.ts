@@ -20,6 +20,23 @@ export function identify(pid: number): ProcessIdentity | undefined {
   return startTime === undefined || state === "Z" ? undefined : { pid, startTime };
 }
 
+/** The JSON text of an identity; undefined when it is anything else. */
+export function parseIdentity(json: string): ProcessIdentity | undefined {
+  const parsed: unknown = JSON.parse(json);
+  return isIdentity(parsed) ? parsed : undefined;
+}
+
+export function isIdentity(value: unknown): value is ProcessIdentity {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "pid" in value &&
+    typeof value.pid === "number" &&
+    "startTime" in value &&
+    typeof value.startTime === "string"
+  );
+}
+
 export function isAlive(process: ProcessIdentity): boolean {
   return identify(process.pid)?.startTime === process.startTime;
 }

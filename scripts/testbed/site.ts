@@ -24,7 +24,7 @@ export async function openSite(name: string): Promise<Site> {
   const site = siteOf(name);
   mkdirSync(site.folder, { recursive: true, mode: 0o755 });
   await run(["mount", "-t", "tmpfs", "-o", "mode=755", `twill-lab-${name}`, site.folder]);
-  // Bound mount namespaces must not propagate, or they would contain themselves.
+  // What is bound below it is nobody else's business.
   await run(["mount", "--make-private", site.folder]);
   for (const folder of ["logs", "machines"]) mkdirSync(join(site.folder, folder));
   return site;

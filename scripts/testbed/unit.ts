@@ -135,6 +135,8 @@ export class Unit {
     const child = spawn(file, args, {
       env: { ...this.machine.env, ...env },
       stdio: ["ignore", log, log],
+      // A terminal's Ctrl-C is for the lab, which ends its daemons in order.
+      detached: true,
     });
     closeSync(log);
     this.#starts += 1;
@@ -157,10 +159,11 @@ export class Unit {
     );
     const cancel = new AbortController();
     this.#state = { kind: "waiting", cancel };
-    systemClock.sleep(pauseMs, cancel.signal).then(
-      () => this.#spawn(),
-      () => undefined,
-    );
+    systemClock
+      .sleep(pauseMs, cancel.signal)
+      .then(() => this.#spawn())
+      // Stopped or started by hand meanwhile; or the machine is gone, and the lab with it.
+      .catch(() => this.#cancelRestart());
   }
 
   #cancelRestart(): void {

@@ -36,7 +36,7 @@ export async function execOn(
   const file = readLabFile(name);
   if (file === undefined) throw noLab(name);
   const site = siteOf(name);
-  if (id === undefined || !existsSync(join(site.folder, "machines", id.name, "mnt"))) {
+  if (id === undefined || !existsSync(join(site.folder, "machines", id.name, "holder.json"))) {
     throw new TwillError("OPTION_INVALID", `there is no machine "${machineName}"; see lab status`);
   }
   const env = id.role === "node" ? {} : etcdctlEnvironment(file.etcdMembers);
