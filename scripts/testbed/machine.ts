@@ -65,8 +65,12 @@ export class Machine {
   /** argv that runs `argv` on this machine, in `pod` when given. The process keeps its pid. */
   enter(argv: readonly string[], pod?: string): string[] {
     const inPod = pod === undefined ? [] : ["ip", "netns", "exec", pod];
-    const namespaces = [`--mount=/proc/${this.#holder()}/ns/mnt`, `--uts=${this.#utsFile}`];
-    return ["nsenter", `--net=/run/netns/${this.namespace}`, ...namespaces, ...inPod, ...argv];
+    const holder = `/proc/${this.#holder()}`;
+    const namespaces = [`--mount=${holder}/ns/mnt`, `--uts=${this.#utsFile}`];
+    // Entering a mount namespace would lead out of a chroot (schroot and the like).
+    const root = [`--root=${holder}/root`, `--wd=${holder}/root`];
+    const net = `--net=/run/netns/${this.namespace}`;
+    return ["nsenter", net, ...namespaces, ...root, ...inPod, ...argv];
   }
 
   get env(): Record<string, string> {

@@ -42,7 +42,9 @@ export class Registry {
   async etcdctl(argv: readonly string[], options: CommandOptions = {}): Promise<string> {
     const [machine] = this.#members;
     if (machine === undefined) throw new TwillError("BUG", "a lab has at least one etcd member");
-    return machine.exec(["etcdctl", "--command-timeout=3s", ...argv], options);
+    const command = ["etcdctl", "--command-timeout=3s", ...argv];
+    // Some of its commands (lease list) know no time-out of their own.
+    return machine.exec(command, { timeoutMs: 10_000, ...options });
   }
 
   async put(key: string, value: string): Promise<void> {
