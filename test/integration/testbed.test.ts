@@ -58,7 +58,10 @@ describe("the test bed", () => {
     const text = await lab.machine("etcd2").exec(["etcdctl", "get", "--prefix", "/"]);
     assert.match(text, /^\/coreos.com\/network\/config\n\{"Network":"10.244.0.0\/16"/);
     await lab.unit("etcd1").crash({ restart: false });
-    await lab.registry.put("/x", "two of three are a quorum");
+    await until("two of three elect a leader and write", { deadlineMs: 20_000 }, async () => {
+      await lab.registry.put("/x", "two of three are a quorum");
+      return true;
+    });
     lab.unit("etcd1").start();
     await until("the third is back", { deadlineMs: 20_000 }, async () => {
       const health = await lab.registry.etcdctl(["endpoint", "health"]);
