@@ -18,8 +18,10 @@ export type EventVerdict =
   | "nothing"
   /** Something of ours is not as it should be. */
   | "drift"
-  /** The underlay got better: what failed may work now. */
+  /** The underlay got better: if something failed, it may work now. */
   | "retry"
+  /** Something of ours is not as it should be, and what failed may work now. */
+  | "drift-and-retry"
   /** Events were lost. */
   | "gap";
 
@@ -86,7 +88,8 @@ function takeLink(board: Board, link: LinkState, removed: boolean, nowMs: number
     board.linksSuspect = true;
     board.linksSuspectSinceMs ??= nowMs;
     for (const driver of board.drivers.all) driver.mustRead = true;
-    return "drift";
+    // Somebody else's device of our name may have made room. (Our own attempts end in no removal.)
+    return removed ? "drift-and-retry" : "drift";
   }
   const isGone = removed || !link.up;
   const carriesOurs = board.links.some((one) => lowerOf(one) === link.name);

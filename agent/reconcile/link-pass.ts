@@ -40,10 +40,11 @@ export class LinkPass {
     this.#board.staleLinksSuspect = false;
     try {
       await this.#ports.links.pruneStale(this.#board.realm, signal);
+      this.#ports.retries.succeeded(linkId(STALE));
     } catch (error) {
       signal.throwIfAborted();
       this.#board.staleLinksSuspect = true;
-      this.#fail("stale devices", TwillError.from(error));
+      this.#fail(STALE, TwillError.from(error));
     }
   }
 
@@ -87,6 +88,9 @@ export class LinkPass {
     this.#board.linksSuspect = true;
   }
 }
+
+/** Devices of earlier configs, under one key. */
+const STALE = "stale devices";
 
 function linkId(name: string): string {
   return `link ${name}`;

@@ -43,6 +43,9 @@ export const AUDIT_MS = 60_000;
 /** Drift comes in bursts (a flush, a device that goes): a moment later it is one pass. */
 export const DEBOUNCE_MS = 20;
 
+/** Between passes that only a timer asks for: whatever is due and cannot be done, it never spins. */
+const LEAST_PAUSE_MS = 50;
+
 export class Reconciler {
   readonly #ports: ReconcilerPorts;
   readonly #board = new Board();
@@ -91,10 +94,8 @@ export class Reconciler {
     if (verdict === "gap") {
       this.#ports.log.event("kernel.overrun", "netlink events were lost; everything is read again");
     }
-    if (verdict === "retry") {
-      if (!this.#retries.isEmpty) this.#retries.reset(nowMs);
-      else return;
-    }
+    if (verdict === "retry" && this.#retries.isEmpty) return;
+    if (verdict === "retry" || verdict === "drift-and-retry") this.#retries.reset(nowMs);
     this.#hasDrift = true;
     this.#trigger.kick();
   }
@@ -106,7 +107,8 @@ export class Reconciler {
       this.#retries.nextDueMs() ?? Number.POSITIVE_INFINITY,
       this.#pace.nextFreeMs(clock.monotonicMs()) ?? Number.POSITIVE_INFINITY,
     );
-    await kickOrTimeout(this.#trigger, dueMs - clock.monotonicMs(), clock, signal);
+    const pauseMs = Math.max(dueMs - clock.monotonicMs(), LEAST_PAUSE_MS);
+    await kickOrTimeout(this.#trigger, pauseMs, clock, signal);
     // Drift alone may gather for a moment; a plan is waited for by somebody.
     const gatheredMs = clock.monotonicMs() + DEBOUNCE_MS;
     while (this.#hasDrift && this.#plans.length === 0 && clock.monotonicMs() < gatheredMs) {
