@@ -6,18 +6,14 @@
 import { TwillError } from "../../common/errors.ts";
 import type { Logger } from "../../common/log.ts";
 import type { Kernel, LinkState } from "../kernel/kernel.ts";
+import type { Sysctl } from "../kernel/sysctl.ts";
 import type { LinkSpec } from "../plan/kernel-state.ts";
 import { decideLink, formatLink, type LinkDecision, lowerOf } from "./link-decision.ts";
 import { ownsLink, type Realm } from "./ownership.ts";
 
-/** Kernel settings by their sysctl name. */
-export interface SysctlPort {
-  write(name: string, value: string): Promise<void>;
-}
-
 export interface LinkPorts {
   readonly kernel: Kernel;
-  readonly sysctl: SysctlPort;
+  readonly sysctl: Pick<Sysctl, "write">;
   readonly log: Logger;
 }
 
@@ -162,12 +158,10 @@ export class LinkDriver {
   /** They have no say on a tunnel. As in flannel, failing is no fault: there may be no IPv6. */
   async #refuseRouterAdvertisements(name: string): Promise<void> {
     try {
-      await this.#ports.sysctl.write(`net.ipv6.conf.${name}.accept_ra`, "0");
+      await this.#ports.sysctl.write(["net", "ipv6", "conf", name, "accept_ra"], "0");
     } catch (error) {
       const { message } = TwillError.from(error);
-      this.#ports.log.event("link.unset", `${name}: accept_ra stays as it is: ${message}`, {
-        name,
-      });
+      this.#ports.log.event("link.unset", message, { name });
     }
   }
 }

@@ -15,7 +15,7 @@ import type { ObjectKind } from "../plan/kernel-object.ts";
 import { Board, type PlanStamp, type PlanUpdate } from "./board.ts";
 import { takeEvent } from "./event-watch.ts";
 import { KernelPass, type PassResult } from "./kernel-pass.ts";
-import { LinkDriver, type SysctlPort } from "./link-driver.ts";
+import { LinkDriver, type LinkPorts } from "./link-driver.ts";
 import { PassLog } from "./pass-log.ts";
 import { RepairPace } from "./repair-pace.ts";
 import {
@@ -29,7 +29,7 @@ import { RetryBook } from "./retry-book.ts";
 
 export interface ReconcilerPorts {
   readonly kernel: Kernel;
-  readonly sysctl: SysctlPort;
+  readonly sysctl: LinkPorts["sysctl"];
   readonly clock: Clock;
   readonly log: Logger;
   /** Uniform in [0, 1). */

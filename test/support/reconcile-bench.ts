@@ -2,6 +2,8 @@
  * A reconciler on a fake kernel with a manual clock: plans in, kernel state, reports and log
  * out. Time stands still between steps; `settle` lets everything that is due now happen.
  */
+
+import { formatSysctl } from "../../agent/kernel/sysctl.ts";
 import type { PeerTable } from "../../agent/peers/peer-table.ts";
 import { objectsOf } from "../../agent/plan/kernel-object.ts";
 import { makePlanner } from "../../agent/plan/make-planner.ts";
@@ -48,7 +50,8 @@ export class ReconcileBench implements AsyncDisposable {
       kernel: this.kernel,
       sysctl: {
         write: async (name, value) => {
-          this.sysctls.push(`${name}=${value}`);
+          this.sysctls.push(`${formatSysctl(name)}=${value}`);
+          return true;
         },
       },
       clock: this.clock,

@@ -38,7 +38,7 @@ class Bench implements AsyncDisposable {
     this.kernel = kernel;
     const { clock, log, table } = this;
     this.plane = new DataPlane(
-      { kernel, clock, log, table, random: seededRandom(1), sysctl: { write: async () => {} } },
+      { kernel, clock, log, table, random: seededRandom(1), sysctl: { write: async () => true } },
       { blackholeRoute: false, previousNetworks: [], ...options },
     );
     this.plane.onReport((report) => this.reports.push(report));

@@ -67,7 +67,7 @@ describe("a pass of the reconciler", () => {
         ...Array<string>(3).fill("put route"),
       ],
     );
-    assert.deepEqual(bench.sysctls, ["net.ipv6.conf.flannel.1.accept_ra=0"]);
+    assert.deepEqual(bench.sysctls, ["net.ipv6.conf.flannel/1.accept_ra=0"]);
   });
 
   it("programs dual stack on two devices", async () => {
