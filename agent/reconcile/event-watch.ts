@@ -81,21 +81,22 @@ function verdict(driver: KindDriver, isDrift: boolean): EventVerdict {
 
 function takeLink(board: Board, link: LinkState, removed: boolean, nowMs: number): EventVerdict {
   const spec = board.spec(link.name);
-  if (spec !== undefined) {
-    const sameMac = macOf(spec) === undefined || link.mac === macOf(spec);
-    const isRight = !removed && link.up && sameMac && link.mtuBytes === spec.mtuBytes;
-    if (isRight) return "nothing";
-    board.linksSuspect = true;
-    board.linksSuspectSinceMs ??= nowMs;
-    for (const driver of board.drivers.all) driver.mustRead = true;
-    // Somebody else's device of our name may have made room. (Our own attempts end in no removal.)
-    return removed ? "drift-and-retry" : "drift";
-  }
-  const isGone = removed || !link.up;
-  const carriesOurs = board.links.some((one) => lowerOf(one) === link.name);
+  if (spec === undefined) return takeUnderlay(board, link.name, removed || !link.up);
+  const sameMac = macOf(spec) === undefined || link.mac === macOf(spec);
+  if (!removed && link.up && sameMac && link.mtuBytes === spec.mtuBytes) return "nothing";
+  board.linksSuspect = true;
+  board.linksSuspectSinceMs ??= nowMs;
+  for (const driver of board.drivers.all) driver.mustRead = true;
+  // Somebody else's device of our name may have made room. (Our own attempts end in no removal.)
+  return removed ? "drift-and-retry" : "drift";
+}
+
+/** A device that is not ours: one of ours may stand on it, or a direct route. */
+function takeUnderlay(board: Board, name: string, isGone: boolean): EventVerdict {
+  const carriesOurs = board.links.some((one) => lowerOf(one) === name);
   if (carriesOurs) board.linksSuspect = true;
-  if (isGone && board.usesUnderlay) board.drivers.route.mustRead = true;
   if (!isGone) return "retry";
+  if (board.usesUnderlay) board.drivers.route.mustRead = true;
   return carriesOurs || board.usesUnderlay ? "drift" : "nothing";
 }
 
