@@ -34,6 +34,7 @@ export class EtcdConnections {
   readonly #clients = new Map<string, Etcd3>();
   #credentials: Credentials | undefined;
   #reloading: Promise<boolean> | undefined;
+  #isClosed = false;
 
   private constructor(tls: EtcdTlsFiles | undefined, credentials: Credentials | undefined) {
     this.#tls = tls;
@@ -47,6 +48,7 @@ export class EtcdConnections {
   }
 
   client(endpoint: string): Etcd3 {
+    if (this.#isClosed) throw new TwillError("SHUTTING_DOWN", "the store was closed");
     const known = this.#clients.get(endpoint);
     if (known !== undefined) return known;
     const client = new Etcd3({
@@ -68,6 +70,12 @@ export class EtcdConnections {
   }
 
   close(): void {
+    this.#isClosed = true;
+    this.#drop();
+  }
+
+  /** Closes the channels; calls under way may end, new ones make new clients. */
+  #drop(): void {
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
   }
@@ -78,7 +86,7 @@ export class EtcdConnections {
     const fresh = await readTls(this.#tls).catch(() => undefined);
     if (fresh === undefined || sameCredentials(fresh, this.#credentials)) return false;
     this.#credentials = fresh;
-    this.close();
+    this.#drop();
     return true;
   }
 }

@@ -79,7 +79,8 @@ const RULES: readonly Rule[] = [
   },
   {
     status: 14,
-    text: /No connection established|Name resolution failed/,
+    // The last: etcd3 closes a host's channel when another call of it fails.
+    text: /No connection established|Name resolution failed|Channel closed before call started/,
     code: "STORE_UNAVAILABLE",
     traits: UNSENT,
   },

@@ -3,11 +3,12 @@
  * store and a real etcd, so what the unit tests assume of the store is what etcd does.
  */
 import assert from "node:assert/strict";
-import { setMaxListeners } from "node:events";
+import { getEventListeners, setMaxListeners } from "node:events";
 import { describe, it } from "node:test";
 import { TwillError } from "../../common/errors.ts";
 import { NO_ETCD_LEASE, type Revision } from "../../common/lease/lease.ts";
 import type { ChangeSet, Compare, Store, Write } from "../../controller/store/store.ts";
+import { until } from "./until.ts";
 
 /** A store with an empty prefix, and what an operator can do to it from outside. */
 export interface StoreUnderTest extends AsyncDisposable {
@@ -366,6 +367,20 @@ function watchContract(name: string, open: () => Promise<StoreUnderTest>): void 
       );
       const next = await write(test.store, [put("k", "4")]);
       assert.equal((await take(test.store.watch("k", now, signal), 1))[0]?.revision, next);
+    });
+
+    it("leaves no listener on the signal, nor does any other call", async () => {
+      await using test = await open();
+      const { signal: own } = new AbortController();
+      const start = await write(test.store, [put("k", "0")]);
+      await write(test.store, [put("k", "1")]);
+      await take(test.store.watch("k", start, own), 1);
+      await test.store.list("", { signal: own });
+      await test.store.transact({ compares: [], writes: [], onConflict: [] }, own);
+      const id = await test.store.grantLease(60, own);
+      await test.store.keepAlive(id, own);
+      await test.store.revokeLease(id, own);
+      await until("no listener is left", () => getEventListeners(own, "abort").length === 0);
     });
 
     it("ends with the signal's reason", async () => {

@@ -29,6 +29,10 @@ describe("a fault of etcd", () => {
       "14 UNAVAILABLE: Name resolution failed for target dns:nosuch.invalid:2379",
       "STORE_UNAVAILABLE retry unsent blame outage",
     ],
+    [
+      "14 UNAVAILABLE: Channel closed before call started",
+      "STORE_UNAVAILABLE retry unsent blame outage",
+    ],
     ["14 UNAVAILABLE: read ECONNRESET", "STORE_UNAVAILABLE retry blame outage"],
     ["14 UNAVAILABLE: Connection dropped", "STORE_UNAVAILABLE retry blame outage"],
     ["14 UNAVAILABLE: etcd: leader changed", "STORE_UNAVAILABLE retry blame outage"],
