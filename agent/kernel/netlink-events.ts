@@ -91,10 +91,10 @@ export class EventSocket implements Disposable {
   }
 
   #take(length: number): void {
-    if (length >= 0 && length <= this.#message.bytes.length) {
+    if (length > 0 && length <= this.#message.bytes.length) {
       this.#message.load(length);
       while (!this.#paused && this.#message.next()) this.#handlers.message(this.#message);
-    } else if (length >= 0 || length === -ENOBUFS) {
+    } else if (length > 0 || length === -ENOBUFS) {
       this.#handlers.lost();
     } else if (length !== -EINTR) {
       this.#openAnew();

@@ -213,6 +213,7 @@ export class NetlinkSocket implements AsyncDisposable {
 
   #load(length: number, what: string): void {
     if (length < 0) throw refused(what, errnoName(-length));
+    if (length === 0) throw refused(what, "ENODATA", "an empty answer");
     if (length > this.#message.bytes.length) {
       throw refused(what, "EMSGSIZE", `an answer of ${length} bytes`);
     }
