@@ -31,6 +31,7 @@ describe("an error", () => {
     for (const [code, { exit }] of Object.entries(ERROR_TRAITS)) {
       assert.equal(exit === 0, code === "SHUTTING_DOWN", code);
     }
+    assert.equal(ERROR_TRAITS.CONFIG_INVALID.exit, 1);
     assert.equal(ERROR_TRAITS.OPTION_INVALID.exit, 2);
     assert.equal(ERROR_TRAITS.BUG.exit, 70);
   });
