@@ -2,8 +2,8 @@
  * Runs test tiers from dist/, as one run of node's test runner, so that its closing lines
  * count everything:
  *   node dist/scripts/run-tests.js [unit] [contract] [integration] [fault] [--only PATTERN]
- * Without a tier: all. Unit tests alone run side by side; every other tier owns namespaces,
- * etcd and CPU, one file at a time. Exit codes: 0 good, 1 a test failed, 2 wrong usage.
+ * Without a tier: all. Unit tests share one process (test/unit.ts); every other file has its
+ * own, one at a time, because it owns namespaces, etcd and CPU. Exit codes: 0 good, 1 a test failed, 2 wrong usage.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -39,8 +39,7 @@ async function main(wanted: readonly string[]): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  const isUnitOnly = tiers.every((tier) => tier === "unit");
-  const events = run({ files, concurrency: isUnitOnly ? 2 : 1, timeout: TIMEOUT_MS });
+  const events = run({ files, concurrency: 1, timeout: TIMEOUT_MS });
   events.on("test:fail", () => {
     process.exitCode = 1;
   });
@@ -51,14 +50,17 @@ async function main(wanted: readonly string[]): Promise<void> {
 function testFiles(tier: string): string[] {
   const folder = join(root, tier);
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
+  const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((entry) => entry.endsWith(".test.js") && entry.includes(values.only))
     .sort()
     .map((entry) => join(folder, entry));
+  if (tier !== "unit" || files.length === 0) return files;
+  process.env["TWILL_UNIT_ONLY"] = values.only;
+  return [join(root, "unit.js")];
 }
 
 function tierOf(file: string): string {
-  return relative(root, file).split("/")[0] ?? "";
+  return (relative(root, file).split("/")[0] ?? "").replace(/\.js$/, "");
 }
 
 function refuse(words: readonly string[]): void {
