@@ -91,6 +91,11 @@ export const EVENTS = {
   "link.created": event("info", "the backend's device was created"),
   "link.adopted": event("info", "an existing device fits and is used as it is"),
   "link.recreated": event("warn", "the backend's device was made anew"),
+  "tunnel.opened": event("info", "the udp backend's packet loop runs; device and address"),
+  "tunnel.failed": event(
+    "warn",
+    "the udp backend's packet loop could not start or has ended; it is tried again",
+  ),
   "link.unset": event("debug", "an optional setting of a device could not be made"),
   "link.removed": event("info", "a device of an earlier config was removed"),
   "drift.contested": event(

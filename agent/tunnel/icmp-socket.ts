@@ -4,7 +4,7 @@
  * accept_local). Sent from here they leave as the node's own and arrive.
  */
 import { TwillError } from "../../common/errors.ts";
-import { errno, errnoName, socket } from "./libc.ts";
+import { errnoName, socket } from "./libc.ts";
 
 const AF_INET = 2;
 const SOCK_RAW = 3;
@@ -16,7 +16,7 @@ const IPPROTO_RAW = 255;
 export function openIcmpSocket(): number {
   const fd = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
   if (fd >= 0) return fd;
-  const reason = errnoName(errno());
+  const reason = errnoName(fd);
   const hint = reason === "EPERM" ? ": CAP_NET_RAW is needed" : "";
   throw new TwillError("KERNEL_REFUSED", `cannot open a raw socket: ${reason}${hint}`, {
     context: { errno: reason },

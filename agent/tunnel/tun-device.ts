@@ -5,7 +5,7 @@
  */
 import { closeSync, constants, openSync } from "node:fs";
 import { TwillError } from "../../common/errors.ts";
-import { errno, errnoName, ioctl, ioctlWith } from "./libc.ts";
+import { errnoName, ioctlBytes, ioctlNumber } from "./libc.ts";
 import { VIRTIO_HEADER_BYTES } from "./packet/virtio-header.ts";
 
 // linux/if_tun.h; the numbers are the same on x86-64 and arm64.
@@ -40,7 +40,8 @@ export function openTunDevice(name: string, offloads: boolean): TunDevice {
     attach(fd, name);
     set(fd, name, TUNSETPERSIST, 1);
     const size = new Uint8Array(new Uint32Array([VIRTIO_HEADER_BYTES]).buffer);
-    if (ioctlWith(fd, TUNSETVNETHDRSZ, size) < 0) throw refused(name, "set its header size");
+    const sized = ioctlBytes(fd, TUNSETVNETHDRSZ, size);
+    if (sized < 0) throw refused(name, "set its header size", sized);
     return { fd, hasUdpSegmentation: setOffloads(fd, name, offloads) };
   } catch (error) {
     closeSync(fd);
@@ -68,8 +69,9 @@ function attach(fd: number, name: string): void {
   const request = Buffer.alloc(IFREQ_BYTES);
   request.write(name, 0, IFNAMSIZ - 1, "latin1");
   request.writeUInt16LE(IFF_TUN | IFF_NO_PI | IFF_VNET_HDR, IFNAMSIZ);
-  if (ioctlWith(fd, TUNSETIFF, request) >= 0) return;
-  switch (errnoName(errno())) {
+  const attached = ioctlBytes(fd, TUNSETIFF, request);
+  if (attached >= 0) return;
+  switch (errnoName(attached)) {
     case "EBUSY":
       throw new TwillError(
         "DEVICE_FOREIGN",
@@ -83,7 +85,7 @@ function attach(fd: number, name: string): void {
         { context: { device: name } },
       );
     default:
-      throw refused(name, "create or adopt it");
+      throw refused(name, "create or adopt it", attached);
   }
 }
 
@@ -91,17 +93,18 @@ function attach(fd: number, name: string): void {
 function setOffloads(fd: number, name: string, offloads: boolean): boolean {
   const tcp = OFFLOAD_CHECKSUM | OFFLOAD_TSO4 | OFFLOAD_TSO_ECN;
   if (!offloads) set(fd, name, TUNSETOFFLOAD, 0);
-  else if (ioctl(fd, TUNSETOFFLOAD, tcp | OFFLOAD_USO4_AND_USO6) >= 0) return true;
+  else if (ioctlNumber(fd, TUNSETOFFLOAD, tcp | OFFLOAD_USO4_AND_USO6) >= 0) return true;
   else set(fd, name, TUNSETOFFLOAD, tcp);
   return false;
 }
 
 function set(fd: number, name: string, request: number, value: number): void {
-  if (ioctl(fd, request, value) < 0) throw refused(name, "set it up");
+  const result = ioctlNumber(fd, request, value);
+  if (result < 0) throw refused(name, "set it up", result);
 }
 
-function refused(name: string, what: string): TwillError {
-  const reason = errnoName(errno());
+function refused(name: string, what: string, error: number): TwillError {
+  const reason = errnoName(error);
   const hint = reason === "EPERM" ? ": CAP_NET_ADMIN is needed" : "";
   return new TwillError("KERNEL_REFUSED", `TUN device ${name}: cannot ${what}: ${reason}${hint}`, {
     context: { device: name, errno: reason },

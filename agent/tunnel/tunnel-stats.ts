@@ -6,7 +6,7 @@
 
 /** Column of each counter. */
 export const COUNTER = {
-  /** Inner packets sent to peers; a super-segment counts by its parts. */
+  /** Inner packets for peers given to the socket; a super-segment counts by its parts. */
   sentPackets: 0,
   sentBytes: 1,
   /** Inner packets of peers written to the TUN. */
@@ -49,23 +49,32 @@ export class StatsRow {
   }
 }
 
+export const NO_STATS: TunnelStats = statsOf(() => 0);
+
 export function readStats(buffer: SharedArrayBuffer): TunnelStats {
   const cells = new Float64Array(buffer);
-  const total = (counter: Counter): number => {
+  return statsOf((counter) => {
     let sum = 0;
     for (let at: number = COUNTER[counter]; at < cells.length; at += COLUMNS) sum += cells[at] ?? 0;
     return sum;
-  };
+  });
+}
+
+export function addStats(a: TunnelStats, b: TunnelStats): TunnelStats {
+  return statsOf((counter) => a[counter] + b[counter]);
+}
+
+function statsOf(value: (counter: Counter) => number): TunnelStats {
   return {
-    sentPackets: total("sentPackets"),
-    sentBytes: total("sentBytes"),
-    receivedPackets: total("receivedPackets"),
-    receivedBytes: total("receivedBytes"),
-    noRoute: total("noRoute"),
-    unknownSource: total("unknownSource"),
-    malformed: total("malformed"),
-    ttlExpired: total("ttlExpired"),
-    sendFailed: total("sendFailed"),
-    writeFailed: total("writeFailed"),
+    sentPackets: value("sentPackets"),
+    sentBytes: value("sentBytes"),
+    receivedPackets: value("receivedPackets"),
+    receivedBytes: value("receivedBytes"),
+    noRoute: value("noRoute"),
+    unknownSource: value("unknownSource"),
+    malformed: value("malformed"),
+    ttlExpired: value("ttlExpired"),
+    sendFailed: value("sendFailed"),
+    writeFailed: value("writeFailed"),
   };
 }

@@ -5,7 +5,7 @@
 import { closeSync } from "node:fs";
 import { TwillError } from "../../common/errors.ts";
 import { formatIp, type Ip, ipToBytes } from "../../common/net/ip.ts";
-import { bind, errno, errnoName, setOption, socket } from "./libc.ts";
+import { bind, errnoName, setsockopt, socket } from "./libc.ts";
 
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
@@ -36,19 +36,19 @@ export interface UdpSocket {
 
 export function openUdpSocket(address: Ip, port: number, offloads: boolean): UdpSocket {
   const fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) throw refused(address, port);
+  if (fd < 0) throw refused(address, port, fd);
   try {
     // Forced (CAP_NET_ADMIN) past net.core.[rw]mem_max; a kernel that refuses keeps its default.
-    setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(BUFFER_BYTES));
-    setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, int(BUFFER_BYTES));
-    setOption(fd, SOL_SOCKET, SO_SNDTIMEO, timeval(SEND_TIMEOUT_SECONDS));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, int(BUFFER_BYTES));
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, int(BUFFER_BYTES));
+    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, timeval(SEND_TIMEOUT_SECONDS));
     // As vxlan devices do: a path narrower than the interface fragments the outer datagram
     // instead of swallowing every full packet.
-    setOption(fd, SOL_IP, IP_MTU_DISCOVER, int(IP_PMTUDISC_DONT));
-    if (offloads) setOption(fd, SOL_UDP, UDP_GRO, int(1));
-    const canSegment = offloads && setOption(fd, SOL_UDP, UDP_SEGMENT, int(0)) >= 0;
-    const name = sockaddr(address, port);
-    if (bind(fd, name, name.length) < 0) throw refused(address, port);
+    setsockopt(fd, SOL_IP, IP_MTU_DISCOVER, int(IP_PMTUDISC_DONT));
+    if (offloads) setsockopt(fd, SOL_UDP, UDP_GRO, int(1));
+    const canSegment = offloads && setsockopt(fd, SOL_UDP, UDP_SEGMENT, int(0)) >= 0;
+    const bound = bind(fd, sockaddr(address, port));
+    if (bound < 0) throw refused(address, port, bound);
     return { fd, canSegment };
   } catch (error) {
     closeSync(fd);
@@ -72,8 +72,8 @@ function timeval(seconds: bigint): Uint8Array {
   return new Uint8Array(new BigInt64Array([seconds, 0n]).buffer);
 }
 
-function refused(address: Ip, port: number): TwillError {
-  const reason = errnoName(errno());
+function refused(address: Ip, port: number, error: number): TwillError {
+  const reason = errnoName(error);
   const hint =
     reason === "EADDRINUSE"
       ? ": another program has this port (flanneld? a second agent?)"

@@ -1,15 +1,16 @@
 /**
- * The udp backend's data path (contract 3.3): the TUN device, the UDP socket, and one thread for
- * each direction between them. This file owns their lives; the packets are in egress-loop.ts
- * and ingress-loop.ts.
+ * The udp backend's data path (contract 3.3): the TUN device, the UDP socket, and threads that
+ * carry packets between them. This file owns their lives; the packets are in egress.ts and
+ * ingress.ts, and tunnel-driver.ts keeps a tunnel open for the agent. docs/udp-tunnel.md.
  */
 import { closeSync } from "node:fs";
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
-import { isErrorCode, TwillError } from "../../common/errors.ts";
+import { availableParallelism, endianness } from "node:os";
+import { TwillError } from "../../common/errors.ts";
 import type { Ip } from "../../common/net/ip.ts";
 import { openIcmpSocket } from "./icmp-socket.ts";
-import { errno, errnoName, eventfd, writeWord } from "./libc.ts";
-import { CONTROL, type LoopSetup } from "./loop-context.ts";
+import { pointerBytes } from "./libc.ts";
+import { LoopThread, type SharedSetup } from "./loop-thread.ts";
+import type { Direction } from "./packet-loop.ts";
 import { encodePeers, type TunnelPeer } from "./peer-table.ts";
 import { openTunDevice } from "./tun-device.ts";
 import { newStats, readStats, type TunnelStats } from "./tunnel-stats.ts";
@@ -28,7 +29,7 @@ export interface UdpTunnelOptions {
   readonly tuning?: Partial<TunnelTuning>;
 }
 
-/** What measuring and strange hosts may want to change. */
+/** What measuring may want to change. */
 export interface TunnelTuning {
   /** Super-segments on the TUN and the socket, both ways. */
   readonly offloads: boolean;
@@ -37,13 +38,17 @@ export interface TunnelTuning {
   /** Joining received packets. */
   readonly joinTcp: boolean;
   readonly joinUdp: boolean;
+  /** 1: both directions in one thread; 2: one each. */
+  readonly threads: 1 | 2;
 }
 
+/** What measured best (docs/udp-tunnel.md). */
 export const DEFAULT_TUNING: TunnelTuning = {
   offloads: true,
   batch: 32,
   joinTcp: true,
   joinUdp: true,
+  threads: availableParallelism() > 2 ? 2 : 1,
 };
 
 export interface UdpTunnel {
@@ -56,37 +61,39 @@ export interface UdpTunnel {
   close(): Promise<void>;
 }
 
-const EFD_NONBLOCK_CLOEXEC = 0o2004000;
-/** The loops keep their packets outside of the heap and make little garbage. */
-const WORKER_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 24, stackSizeMb: 1 };
+const THREADS: Readonly<Record<TunnelTuning["threads"], readonly (readonly Direction[])[]>> = {
+  1: [["egress", "ingress"]],
+  2: [["egress"], ["ingress"]],
+};
 
 export async function openUdpTunnel(options: UdpTunnelOptions): Promise<UdpTunnel> {
   options.signal.throwIfAborted();
+  requireSupportedHost();
   const tuning = { ...DEFAULT_TUNING, ...options.tuning };
   const fds: number[] = [];
+  const opened = (fd: number): number => {
+    fds.push(fd);
+    return fd;
+  };
   try {
+    // The socket first: its port is what keeps a second agent from sharing the device.
     const socket = openUdpSocket(options.bind, options.port, tuning.offloads);
-    fds.push(socket.fd);
+    opened(socket.fd);
+    const icmpFd = opened(openIcmpSocket());
     const device = openTunDevice(options.deviceName, tuning.offloads);
-    fds.push(device.fd);
-    const icmpFd = openIcmpSocket();
-    fds.push(icmpFd);
-    const wakeFd = eventfd(0, EFD_NONBLOCK_CLOEXEC);
-    if (wakeFd < 0) throw new TwillError("KERNEL_REFUSED", `eventfd: ${errnoName(errno())}`);
-    fds.push(wakeFd);
-    const tunnel = new Tunnel(fds, wakeFd, {
+    opened(device.fd);
+    const shared: SharedSetup = {
       tunFd: device.fd,
       udpFd: socket.fd,
       icmpFd,
-      wakeFd,
-      control: new SharedArrayBuffer(CONTROL.words * 4),
       stats: newStats(2),
       address: Number(options.address.value),
-      canSegment: tuning.offloads && socket.canSegment,
+      canSegment: socket.canSegment,
       joins: { tcp: tuning.joinTcp, udp: tuning.joinUdp && device.hasUdpSegmentation },
       batch: tuning.batch,
-    });
-    await tunnel.start(options.signal);
+    };
+    const tunnel = new Tunnel(fds, shared, THREADS[tuning.threads], options.signal);
+    await tunnel.start();
     return tunnel;
   } catch (error) {
     for (const fd of fds.splice(0)) closeSync(fd);
@@ -95,46 +102,42 @@ export async function openUdpTunnel(options: UdpTunnelOptions): Promise<UdpTunne
 }
 
 class Tunnel implements UdpTunnel {
-  readonly #fds: number[];
-  readonly #wakeFd: number;
-  readonly #common: Omit<LoopSetup, "direction" | "peers">;
-  readonly #control: Int32Array;
-  readonly #ports: MessagePort[] = [];
-  readonly #threads: Promise<void>[] = [];
-  #failure: TwillError | undefined;
-  ended: Promise<TwillError | undefined> = Promise.resolve(undefined);
+  readonly ended: Promise<TwillError | undefined>;
+  readonly #shared: SharedSetup;
+  readonly #threads: readonly LoopThread[];
 
-  constructor(fds: number[], wakeFd: number, common: Omit<LoopSetup, "direction" | "peers">) {
-    this.#fds = fds;
-    this.#wakeFd = wakeFd;
-    this.#common = common;
-    this.#control = new Int32Array(common.control);
+  /** Takes over the descriptors: it closes them when its threads have ended. */
+  constructor(
+    fds: number[],
+    shared: SharedSetup,
+    threads: readonly (readonly Direction[])[],
+    signal: AbortSignal,
+  ) {
+    this.#shared = shared;
+    this.#threads = threads.map((directions) => new LoopThread(shared, directions));
+    const stop = (): void => this.#stop();
+    // A thread that is asleep in the kernel would hold up the end of the process.
+    process.on("exit", stop);
+    signal.addEventListener("abort", stop);
+    this.ended = this.#join().finally(() => {
+      process.off("exit", stop);
+      signal.removeEventListener("abort", stop);
+      for (const fd of fds.splice(0)) closeSync(fd);
+    });
   }
 
-  async start(signal: AbortSignal): Promise<void> {
-    const running = (["egress", "ingress"] as const).map((direction) => this.#spawn(direction));
-    const onExit = (): void => this.#stop();
-    process.on("exit", onExit);
-    signal.addEventListener("abort", onExit);
-    this.ended = Promise.all(this.#threads).then(() => {
-      process.off("exit", onExit);
-      signal.removeEventListener("abort", onExit);
-      for (const port of this.#ports) port.close();
-      for (const fd of this.#fds.splice(0)) closeSync(fd);
-      return this.#failure;
-    });
-    await Promise.all(running);
-    if (this.#failure !== undefined) throw this.#failure;
+  /** Resolves when packets flow (or `ended` tells why they never will). */
+  async start(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.started));
   }
 
   setPeers(peers: readonly TunnelPeer[]): void {
     const table = encodePeers(peers);
-    for (const port of this.#ports) port.postMessage(table);
-    Atomics.add(this.#control, CONTROL.generation, 1);
+    for (const thread of this.#threads) thread.sendPeers(table);
   }
 
   stats(): TunnelStats {
-    return readStats(this.#common.stats);
+    return readStats(this.#shared.stats);
   }
 
   async close(): Promise<void> {
@@ -142,47 +145,28 @@ class Tunnel implements UdpTunnel {
     await this.ended;
   }
 
-  #spawn(direction: "egress" | "ingress"): Promise<void> {
-    const { port1, port2 } = new MessageChannel();
-    port1.unref();
-    this.#ports.push(port1);
-    const setup: LoopSetup = { ...this.#common, direction, peers: port2 };
-    const worker = new Worker(new URL("./tunnel-worker.js", import.meta.url), {
-      workerData: setup,
-      transferList: [port2],
-      resourceLimits: WORKER_LIMITS,
-      name: `udp-${direction}`,
-    });
-    const exited = new Promise<void>((resolve) => {
-      worker.once("exit", () => resolve());
-    });
-    this.#threads.push(exited);
-    const running = new Promise<void>((resolve) => {
-      worker.on("message", (message: unknown) => {
-        const failure = failureIn(message);
-        if (failure !== undefined) this.#fail(failure);
-        resolve();
-      });
-      worker.once("error", (error) => this.#fail(TwillError.from(error)));
-    });
-    return Promise.race([running, exited]);
-  }
-
-  #fail(failure: TwillError): void {
-    this.#failure ??= failure;
-    this.#stop();
+  /** When one thread ends, the others have no use. */
+  async #join(): Promise<TwillError | undefined> {
+    const failures = await Promise.all(
+      this.#threads.map(async (thread) => {
+        const failure = await thread.ended;
+        this.#stop();
+        return failure;
+      }),
+    );
+    return failures.find((failure) => failure !== undefined);
   }
 
   #stop(): void {
-    Atomics.store(this.#control, CONTROL.stop, 1);
-    if (this.#fds.length > 0) writeWord(this.#wakeFd, 1n);
+    for (const thread of this.#threads) thread.stop();
   }
 }
 
-function failureIn(message: unknown): TwillError | undefined {
-  if (typeof message !== "object" || message === null || !("code" in message)) return undefined;
-  const { code } = message;
-  const text = "message" in message ? String(message.message) : "";
-  const known = typeof code === "string" && isErrorCode(code) ? code : "BUG";
-  return new TwillError(known, text);
+/** The layouts in arena.ts and the virtio header are those of such hosts. */
+function requireSupportedHost(): void {
+  if (endianness() === "LE" && pointerBytes() === 8) return;
+  throw new TwillError(
+    "KERNEL_UNSUPPORTED",
+    `the udp backend needs a 64-bit little-endian machine, not ${process.arch}: use vxlan`,
+  );
 }

@@ -1,12 +1,10 @@
 /**
  * TUN to UDP: reads packets and super-segments of this node's containers, finds the peer of
  * each, takes one hop off, cuts super-segments to packets, and sends it all in batches.
- * Returns when told to stop; throws when the device or the socket is gone.
  */
 import { TwillError } from "../../common/errors.ts";
 import { Arena, SOCKADDR_BYTES, writeSockaddr } from "./arena.ts";
-import { ERRNO, errno, errnoName, read, sendmmsg, sendto } from "./libc.ts";
-import { isTransient, LoopContext, type LoopSetup } from "./loop-context.ts";
+import { EAGAIN, EINTR, EINVAL, EIO, EMSGSIZE, errnoName, read, sendmmsg, sendto } from "./libc.ts";
 import { decrementTtl, destinationOf, ipv4Length, isIpv4, sourceOf } from "./packet/ipv4.ts";
 import {
   deservesUnreachable,
@@ -24,6 +22,7 @@ import {
   VIRTIO_HEADER_BYTES,
   type VirtioHeader,
 } from "./packet/virtio-header.ts";
+import type { LoopSetup, PacketPath } from "./packet-loop.ts";
 import { NO_ROUTE, type PeerTable } from "./peer-table.ts";
 import { SendBatch } from "./send-batch.ts";
 import { COUNTER, StatsRow } from "./tunnel-stats.ts";
@@ -37,10 +36,9 @@ const IOVECS = 1024;
 const HEADER_AREA_BYTES = (IOVECS / 2) * 120;
 const ARENA_BYTES = PACKET_AREA_BYTES + HEADER_AREA_BYTES + 65_536;
 
-export class EgressLoop {
+export class Egress implements PacketPath {
   readonly #setup: LoopSetup;
   readonly #arena = new Arena(ARENA_BYTES);
-  readonly #context: LoopContext;
   readonly #batch: SendBatch;
   readonly #stats: StatsRow;
   readonly #packets: number;
@@ -52,7 +50,6 @@ export class EgressLoop {
 
   constructor(setup: LoopSetup) {
     this.#setup = setup;
-    this.#context = new LoopContext(setup, this.#arena);
     this.#stats = new StatsRow(setup.stats, 0);
     const capacity = { messages: setup.batch, iovecs: IOVECS };
     this.#batch = new SendBatch(this.#arena, capacity, setup.canSegment);
@@ -62,27 +59,28 @@ export class EgressLoop {
     this.#packets = this.#arena.take(PACKET_AREA_BYTES);
   }
 
-  run(): void {
-    while (!this.#context.isStopped) {
-      const table = this.#context.peers();
-      const isDrained = this.#readBatch(table);
-      this.#flush();
-      if (isDrained) this.#context.wait();
-    }
+  get fd(): number {
+    return this.#setup.tunFd;
+  }
+
+  step(peers: PeerTable): boolean {
+    const isDrained = this.#readBatch(peers);
+    this.#flush();
+    return isDrained;
   }
 
   /** Collects packets until the batch is full or the TUN is empty (true). */
-  #readBatch(table: PeerTable | undefined): boolean {
+  #readBatch(table: PeerTable): boolean {
     while (!this.#batch.isFull && this.#packetsUsed + READ_BYTES <= PACKET_AREA_BYTES) {
       // The IP header lies on a multiple of four, two bytes after one plus the virtio header.
       const virtio = this.#packets + this.#packetsUsed + 2;
       const length = read(this.#setup.tunFd, this.#arena.address + virtio, READ_BYTES - 2);
       if (length < 0) {
-        if (isTransient(errno())) return true;
-        throw lost("the TUN device");
+        if (length === EAGAIN || length === EINTR) return true;
+        throw new TwillError("KERNEL_REFUSED", `the TUN device is gone: ${errnoName(length)}`);
       }
       this.#packetsUsed += Math.ceil((length + 2) / 4) * 4;
-      if (table !== undefined) this.#route(table, virtio, length - VIRTIO_HEADER_BYTES);
+      this.#route(table, virtio, length - VIRTIO_HEADER_BYTES);
     }
     return false;
   }
@@ -130,7 +128,7 @@ export class EgressLoop {
   #addSegments(to: Destination, header: VirtioHeader, packet: Packet): void {
     const { view } = this.#arena;
     const whole = readSuperSegment(view, packet.ip, packet.length, header.segmentSize);
-    if (whole === undefined) {
+    if (whole === undefined || header.kind === "other") {
       this.#stats.add(COUNTER.malformed, 1);
       return;
     }
@@ -165,17 +163,18 @@ export class EgressLoop {
   /** Sends what is collected; a message the kernel refuses does not hold up the others. */
   #send(): void {
     const batch = this.#batch;
-    for (let sent = 0; sent < batch.count; ) {
-      const done = sendmmsg(this.#setup.udpFd, batch.address(sent), batch.count - sent, 0);
-      if (done > 0) {
-        sent += done;
-        continue;
+    let sent = 0;
+    while (sent < batch.count) {
+      const done = sendmmsg(this.#setup.udpFd, batch.address(sent), batch.count - sent);
+      if (done > 0) sent += done;
+      // The link took nothing for SEND_TIMEOUT: what comes next is newer than what waits here.
+      else if (done === EAGAIN) break;
+      else if (done !== EINTR) {
+        this.#sendRefused(sent, done);
+        sent += 1;
       }
-      const error = errno();
-      if (error === ERRNO.EINTR) continue;
-      this.#sendSingly(sent, error);
-      sent += 1;
     }
+    for (; sent < batch.count; sent += 1) this.#drop(sent);
     batch.clear();
     this.#headersUsed = 0;
   }
@@ -184,16 +183,20 @@ export class EgressLoop {
    * A refused message of many datagrams goes out one by one: EIO says that this route's device
    * cannot checksum and none will ever pass, EMSGSIZE and EINVAL that the path is narrower.
    */
-  #sendSingly(index: number, error: number): void {
-    const segments = this.#batch.segmentsOf(index);
-    if (segments === 1) {
-      this.#stats.add(COUNTER.sendFailed, 1);
+  #sendRefused(index: number, error: number): void {
+    if (error === EIO) this.#batch.stopSegmenting();
+    const isTooWide = error === EIO || error === EMSGSIZE || error === EINVAL;
+    if (!isTooWide || this.#batch.segmentsOf(index) === 1) {
+      this.#drop(index);
       return;
     }
-    if (error === ERRNO.EIO) this.#batch.stopSegmenting();
     this.#batch.isolate(index, (address) => {
-      if (sendmmsg(this.#setup.udpFd, address, 1, 0) < 1) this.#stats.add(COUNTER.sendFailed, 1);
+      if (sendmmsg(this.#setup.udpFd, address, 1) < 1) this.#stats.add(COUNTER.sendFailed, 1);
     });
+  }
+
+  #drop(index: number): void {
+    this.#stats.add(COUNTER.sendFailed, this.#batch.segmentsOf(index));
   }
 
   #count(packets: number, bytes: number): void {
@@ -210,8 +213,4 @@ interface Destination {
 interface Packet {
   readonly ip: number;
   readonly length: number;
-}
-
-function lost(what: string): TwillError {
-  return new TwillError("KERNEL_REFUSED", `${what} is gone: ${errnoName(errno())}`);
 }

@@ -2,15 +2,14 @@
  * UDP to TUN: takes datagrams of known peers in batches, takes one hop off each packet, joins
  * consecutive packets of a flow and writes them to the TUN. The payload is never moved: a
  * super-segment is written from where its packets were received.
- * Returns when told to stop; throws when the device or the socket is gone.
  */
 import { TwillError } from "../../common/errors.ts";
 import { Arena, IOVEC_BYTES } from "./arena.ts";
-import { errno, errnoName, recvmmsg, writev } from "./libc.ts";
-import { isTransient, LoopContext, type LoopSetup } from "./loop-context.ts";
+import { EAGAIN, EBADFD, EINTR, errnoName, recvmmsg, writev } from "./libc.ts";
 import { Run } from "./packet/coalescing.ts";
 import { decrementTtl, ipv4Length } from "./packet/ipv4.ts";
 import { VIRTIO_HEADER_BYTES } from "./packet/virtio-header.ts";
+import type { LoopSetup, PacketPath } from "./packet-loop.ts";
 import type { PeerTable } from "./peer-table.ts";
 import { ReceiveBatch } from "./receive-batch.ts";
 import { COUNTER, StatsRow } from "./tunnel-stats.ts";
@@ -18,10 +17,9 @@ import { COUNTER, StatsRow } from "./tunnel-stats.ts";
 /** IOV_MAX; one is the virtio header's. */
 const IOVECS = 1024;
 
-export class IngressLoop {
+export class Ingress implements PacketPath {
   readonly #setup: LoopSetup;
   readonly #arena: Arena;
-  readonly #context: LoopContext;
   readonly #batch: ReceiveBatch;
   readonly #stats: StatsRow;
   readonly #run: Run;
@@ -31,9 +29,8 @@ export class IngressLoop {
 
   constructor(setup: LoopSetup) {
     this.#setup = setup;
-    const own = LoopContext.bytes + IOVECS * IOVEC_BYTES + 64;
+    const own = IOVECS * IOVEC_BYTES + 64;
     this.#arena = new Arena(ReceiveBatch.bytes(setup.batch) + own);
-    this.#context = new LoopContext(setup, this.#arena);
     this.#batch = new ReceiveBatch(this.#arena, setup.batch);
     this.#stats = new StatsRow(setup.stats, 1);
     this.#run = new Run(this.#arena.view, setup.joins);
@@ -42,22 +39,23 @@ export class IngressLoop {
     this.#writeIovec(0, this.#virtio, VIRTIO_HEADER_BYTES);
   }
 
-  run(): void {
-    while (!this.#context.isStopped) {
-      const count = recvmmsg(this.#setup.udpFd, this.#batch.address, this.#batch.capacity);
-      if (count > 0) {
-        this.#deliver(this.#context.peers(), count);
-      } else if (count < 0 && !isTransient(errno())) {
-        throw new TwillError("KERNEL_REFUSED", `the UDP socket failed: ${errnoName(errno())}`);
-      } else {
-        this.#context.wait();
-      }
-    }
+  get fd(): number {
+    return this.#setup.udpFd;
   }
 
-  #deliver(table: PeerTable | undefined, count: number): void {
+  step(peers: PeerTable): boolean {
+    const { capacity, address } = this.#batch;
+    const count = recvmmsg(this.#setup.udpFd, address, capacity);
+    if (count > 0) this.#deliver(peers, count);
+    else if (count !== EAGAIN && count !== EINTR) {
+      throw new TwillError("KERNEL_REFUSED", `the UDP socket failed: ${errnoName(count)}`);
+    }
+    return count < capacity;
+  }
+
+  #deliver(table: PeerTable, count: number): void {
     for (let index = 0; index < count; index += 1) {
-      if (table?.isPeer(this.#batch.source(index)) === true) this.#split(index);
+      if (table.isPeer(this.#batch.source(index))) this.#split(index);
       else this.#stats.add(COUNTER.unknownSource, 1);
     }
     this.#flush();
@@ -102,7 +100,8 @@ export class IngressLoop {
     if (packets === 0) return;
     this.#run.finish(this.#virtio);
     const address = this.#arena.address + this.#iovecs;
-    if (writev(this.#setup.tunFd, address, packets + 1) < 0) this.#notWritten(packets);
+    const written = writev(this.#setup.tunFd, address, packets + 1);
+    if (written < 0) this.#notWritten(packets, written);
     else {
       this.#stats.add(COUNTER.receivedPackets, packets);
       this.#stats.add(COUNTER.receivedBytes, this.#runBytes);
@@ -112,9 +111,8 @@ export class IngressLoop {
   }
 
   /** EIO: the device is down; EINVAL: the kernel did not like the packet; EBADFD: it is gone. */
-  #notWritten(packets: number): void {
-    const reason = errnoName(errno());
-    if (reason === "EBADFD") throw new TwillError("KERNEL_REFUSED", "the TUN device is gone");
+  #notWritten(packets: number, error: number): void {
+    if (error === EBADFD) throw new TwillError("KERNEL_REFUSED", "the TUN device is gone");
     this.#stats.add(COUNTER.writeFailed, packets);
   }
 
