@@ -84,7 +84,10 @@ export class Registrar {
         this.#claims.get(node)?.leaseMayHaveChanged();
       }
     });
-    const stop = (): void => this.#tasks.abort(signal.reason);
+    const stop = (): void => {
+      for (const claim of [...this.#claims.values()]) claim.close();
+      this.#tasks.abort(signal.reason);
+    };
     signal.addEventListener("abort", stop, { once: true });
     if (signal.aborted) stop();
     try {
@@ -149,9 +152,9 @@ export class NodeClaim {
     const subnet = formatSubnetKey(this.#granted.subnets);
     const message = `the lease ${subnet} of node ${this.#node} ended under it; it is claimed anew`;
     this.#parts.log.event("lease.lost", message, { key: this.#node, node: this.#node, subnet });
-    this.#parts.tasks.spawn(async (signal) => {
+    this.#parts.tasks.spawn(async () => {
       try {
-        await this.#reclaim(AbortSignal.any([signal, this.#closed.signal]));
+        await this.#reclaim(this.#closed.signal);
       } catch (error) {
         if (!this.#closed.signal.aborted) throw error;
       } finally {

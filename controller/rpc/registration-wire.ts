@@ -77,13 +77,16 @@ function optionalIp(
   return ip === undefined || isUnspecified(ip) ? "malformed" : ip;
 }
 
-/** The text itself when it is JSON, or empty; undefined when it is neither. */
+/**
+ * The JSON as it will stand in etcd and come back from there, so that equal data is equal
+ * text; empty: none, which flannel also takes null for. undefined when it is not JSON.
+ */
 function jsonText(text: string): string | undefined {
   if (text === "") return text;
   if (Buffer.byteLength(text) > MAX_DATA_BYTES) return undefined;
   try {
-    JSON.parse(text);
-    return text;
+    const value: unknown = JSON.parse(text);
+    return value === null ? "" : JSON.stringify(value);
   } catch {
     return undefined;
   }

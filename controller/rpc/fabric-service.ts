@@ -1,0 +1,48 @@
+/** The Fabric service: one Sync stream per agent, with bytes out and checked messages in. */
+import type {
+  MethodDefinition,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from "@grpc/grpc-js";
+import type { FoundIdentity } from "../../common/identity/identity.ts";
+import { FabricService } from "../../proto/gen/twill/v1/fabric.ts";
+import type { Frame } from "../view/stream-frames.ts";
+import { decodeAgentMessage, type Inbound } from "./agent-message.ts";
+import { AgentStream, type AgentStreamParts } from "./agent-stream.ts";
+import { listenTo, type SyncCall, SyncOutlet } from "./sync-stream.ts";
+
+export interface FabricServiceParts extends AgentStreamParts {
+  /** Destroys the connection of this peer ("address:port"). */
+  readonly cut: (peer: string) => void;
+  /** Who the certificate of the call's connection speaks for; undefined: plaintext. */
+  readonly identityOf: (call: SyncCall) => FoundIdentity | undefined;
+}
+
+/** The generated Sync, except that responses are bytes already and requests are checked. */
+const SYNC: MethodDefinition<Inbound, Frame> = {
+  path: FabricService.sync.path,
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: () => Buffer.alloc(0),
+  requestDeserialize: decodeAgentMessage,
+  responseSerialize: asBuffer,
+  responseDeserialize: (bytes: Buffer): Frame => bytes,
+};
+
+export const FABRIC_DEFINITION: ServiceDefinition = { sync: SYNC };
+
+export function createFabricService(parts: FabricServiceParts): UntypedServiceImplementation {
+  return {
+    sync: (call: SyncCall): void => {
+      const address = call.getPeer();
+      const outlet = new SyncOutlet(call, () => parts.cut(address));
+      const peer = { address, identity: parts.identityOf(call) };
+      listenTo(call, new AgentStream(outlet, peer, parts));
+    },
+  };
+}
+
+/** The same memory under the name that grpc-js wants. */
+function asBuffer(frame: Frame): Buffer {
+  return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+}

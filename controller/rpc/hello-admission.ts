@@ -1,0 +1,56 @@
+/**
+ * Whether an agent that says Hello may have a stream here. A name belongs to one machine: the
+ * same machine may come again, another may not while the first is alive.
+ */
+import { TwillError } from "../../common/errors.ts";
+import type { FoundIdentity } from "../../common/identity/identity.ts";
+import type { ViewService } from "../view/view-service.ts";
+import type { Hub } from "./hub.ts";
+
+/** The other end of a stream. */
+export interface Peer {
+  /** "address:port" */
+  readonly address: string;
+  /** By its certificate; undefined: the stream is plaintext. */
+  readonly identity: FoundIdentity | undefined;
+}
+
+/** Why not; undefined: it may. */
+export function admissionRefusal(
+  node: string,
+  { address, identity }: Peer,
+  { views, hub }: { readonly views: ViewService; readonly hub: Hub },
+): TwillError | undefined {
+  const refusal = identity === undefined ? undefined : identityRefusal(node, identity);
+  if (refusal !== undefined) return refusal;
+  if (!views.isReady) {
+    const why = views.fault?.message ?? "it has just started";
+    return new TwillError("STORE_UNAVAILABLE", `this controller does not know etcd yet: ${why}`);
+  }
+  const other = hub.get(node);
+  if (other === undefined || hub.isDead(other) || isSameHost(other.address, address)) {
+    return undefined;
+  }
+  return new TwillError(
+    "IDENTITY_REFUSED",
+    `node ${node} is connected from ${other.address} already, so ${address} cannot be it: ` +
+      "give one of them another --node-name",
+  );
+}
+
+function identityRefusal(node: string, found: FoundIdentity): TwillError | undefined {
+  if (found.kind === "none") return new TwillError("IDENTITY_REFUSED", found.reason);
+  const { role, name } = found.identity;
+  if (role === "node" && name === node) return undefined;
+  const text = `the certificate is that of ${role} ${name}, so it cannot speak for node ${node}`;
+  return new TwillError("IDENTITY_REFUSED", text);
+}
+
+function isSameHost(a: string, b: string): boolean {
+  return hostOf(a) === hostOf(b);
+}
+
+/** Without the port. */
+export function hostOf(address: string): string {
+  return address.replace(/:\d+$/, "");
+}

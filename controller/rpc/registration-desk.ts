@@ -1,0 +1,103 @@
+/**
+ * Takes one node's requests for its lease, one at a time. A Register that comes while another
+ * is under way replaces the one that waits: only what the node wants now counts.
+ */
+import { TwillError } from "../../common/errors.ts";
+import type { Metrics } from "../../common/metrics.ts";
+import type { Register, Release } from "../../proto/gen/twill/v1/fabric.ts";
+import { type Refused, type Registered, refused } from "../lease/allocator.ts";
+import type { NodeClaim, Registrar } from "../lease/registrar.ts";
+import { decodeRegister } from "./registration-wire.ts";
+
+export interface RegistrationDeskParts {
+  readonly registrar: Registrar;
+  readonly metrics: Metrics;
+  /** Runs work whose end nobody waits for, and reports its faults. */
+  readonly spawn: (work: () => Promise<void>) => void;
+  readonly answer: (request: number, answer: Registered | Refused) => void;
+}
+
+export class RegistrationDesk {
+  readonly #node: string;
+  readonly #parts: RegistrationDeskParts;
+  readonly #claim: NodeClaim;
+  readonly #closed = new AbortController();
+  /** Number of the newest Register; what was not asked for is told under it. */
+  #request = 0;
+  #isBusy = false;
+  #waiting: Register | undefined;
+
+  constructor(node: string, parts: RegistrationDeskParts) {
+    this.#node = node;
+    this.#parts = parts;
+    this.#claim = parts.registrar.open(node, (news) => parts.answer(this.#request, news));
+  }
+
+  register(register: Register): void {
+    this.#request = register.request;
+    this.#waiting = register;
+    if (this.#isBusy) return;
+    this.#isBusy = true;
+    this.#spawn(() => this.#registerAll());
+  }
+
+  /** The answer to a release is the table without the lease; only a refusal is told. */
+  release({ request }: Release): void {
+    this.#spawn(async () => {
+      const answer = await this.#claim.release(this.#closed.signal);
+      if (answer.kind === "refused") this.#parts.answer(request, answer);
+    });
+  }
+
+  close(): void {
+    this.#closed.abort(new TwillError("SHUTTING_DOWN", "the stream has ended"));
+    this.#claim.close();
+  }
+
+  async #registerAll(): Promise<void> {
+    try {
+      for (let next = this.#take(); next !== undefined; next = this.#take()) {
+        this.#parts.answer(next.request, await this.#registerOne(next));
+      }
+    } finally {
+      this.#isBusy = false;
+    }
+  }
+
+  #take(): Register | undefined {
+    const next = this.#waiting;
+    this.#waiting = undefined;
+    return next;
+  }
+
+  async #registerOne(register: Register): Promise<Registered | Refused> {
+    const decoded = decodeRegister(this.#node, register);
+    const answer =
+      decoded.kind === "malformed"
+        ? refusedForGood(decoded.reason)
+        : await this.#claim.register(decoded.request, this.#closed.signal);
+    this.#parts.metrics.add("twill_registrations_total", { outcome: outcomeOf(answer) });
+    return answer;
+  }
+
+  #spawn(work: () => Promise<void>): void {
+    this.#parts.spawn(async () => {
+      try {
+        await work();
+      } catch (error) {
+        // Who has gone needs no answer.
+        if (!this.#closed.signal.aborted) throw error;
+      }
+    });
+  }
+}
+
+/** Nothing about the request will get better by itself. */
+function refusedForGood(reason: string): Refused {
+  return { ...refused("PROTOCOL_VIOLATION", reason), retryAfterMs: 0 };
+}
+
+function outcomeOf(answer: Registered | Refused): string {
+  if (answer.kind === "refused") return answer.code;
+  return answer.reused ? "reused" : "acquired";
+}
