@@ -34,6 +34,7 @@ export const EVENTS = {
   "store.unavailable": event("warn", "etcd does not answer; retried with back-off"),
   "watch.started": event("info", "watching the prefix from this revision"),
   "watch.interrupted": event("warn", "the watch ended and is opened again"),
+  "table.loaded": event("info", "the lease table was read; leases, and how much history"),
   "watch.resynced": event("warn", "the table was listed again; upserts and removes it found"),
   "leadership.gained": event(
     "info",

@@ -2,16 +2,18 @@
  * Composition root of the controller: builds the parts, joins them, runs them in one group.
  * etcd may be away at any time, also at the start: everything here waits and goes on.
  */
-import { startAdminServer } from "../common/admin-server.ts";
+import { type AdminResponse, startAdminServer } from "../common/admin-server.ts";
 import { systemClock } from "../common/async/clock.ts";
 import { TaskGroup } from "../common/async/task-group.ts";
 import type { Environment } from "../common/config/option-table.ts";
 import { Health } from "../common/health.ts";
 import { Lifecycle, nodeProcess } from "../common/lifecycle.ts";
 import { createLogger, type Logger } from "../common/log.ts";
+import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
 import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
 import { encodeCandidate } from "./candidate-value.ts";
+import { readGauges } from "./gauges.ts";
 import { LeaseService } from "./lease/lease-service.ts";
 import { Registrar } from "./lease/registrar.ts";
 import type { ControllerCommand, ControllerOptions } from "./options.ts";
@@ -76,11 +78,18 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   life.onShutdown("leader client", async () => allocator.close());
   const registrar = new Registrar({ ...leases, allocator });
   const group = new TaskGroup(life.signal);
-  const parts = { options, log, clock, random, views, registrar, service, store, credentials };
+  const metrics = options.healthz === undefined ? noMetrics : await createMetrics("controller");
+  const parts = {
+    ...{ options, log, clock, random, metrics },
+    ...{ views, registrar, service, store, credentials },
+  };
   const served = await serve({ ...parts, group });
   life.onShutdown("gRPC server", () => served.close());
+  const gauges = { metrics, view: views.view, hub: served.hub, service };
+  metrics.beforeScrape(() => readGauges(gauges));
+  metrics.set("twill_build_info", { version: VERSION }, 1);
   const health = new Health(clock);
-  await startHealth(options, health, around);
+  await startHealth(options, { health, metrics }, around);
   const systemd = systemdOf(health, around);
   const candidate = encodeCandidate({ name: options.name, address: options.address });
   const election = { ...parts, value: candidate, ttlSeconds: options.leaderTtlSeconds };
@@ -101,7 +110,7 @@ function systemdOf(health: Health, { env, log, life }: Surroundings): Systemd {
 
 async function startHealth(
   options: ControllerOptions,
-  health: Health,
+  { health, metrics }: { readonly health: Health; readonly metrics: Metrics },
   { log, life }: Surroundings,
 ): Promise<void> {
   if (options.healthz === undefined) return;
@@ -113,10 +122,15 @@ async function startHealth(
       ready: "twill-controller is ready",
       notReady: "twill-controller is not ready yet",
     },
-    routes: [],
+    routes: [{ path: "/metrics", respond: () => scrape(metrics) }],
     logger: log,
   });
   life.onShutdown("health server", () => server.close());
+}
+
+async function scrape(metrics: Metrics): Promise<AdminResponse> {
+  const { contentType, body } = await metrics.scrape();
+  return { status: 200, contentType, body };
 }
 
 function formatFor(stream: { readonly isTTY?: boolean }): "json" | "text" {

@@ -50,6 +50,8 @@ export class AgentStream {
   readonly #outlet: Outlet;
   readonly #peer: Peer;
   readonly #ended = new AbortController();
+  /** Aborted when there is no Hello to wait for any more. */
+  readonly #welcomed = new AbortController();
   #open: { readonly subscriber: Subscriber; readonly desk: RegistrationDesk } | undefined;
 
   constructor(outlet: Outlet, peer: Peer, parts: AgentStreamParts) {
@@ -74,10 +76,17 @@ export class AgentStream {
     }
   }
 
+  /** Ends the stream for a reason of this side's. */
+  end(reason: TwillError): void {
+    this.closed(reason.message);
+    this.#outlet.end(reason);
+  }
+
   /** The stream is over, for whatever reason; idempotent. */
   closed(reason: string): void {
     if (this.#ended.signal.aborted) return;
-    this.#ended.abort(new TwillError("SHUTTING_DOWN", `the stream has ended: ${reason}`));
+    this.#ended.abort();
+    this.#welcomed.abort();
     const open = this.#open;
     if (open === undefined) return;
     const { hub, log, clock, metrics } = this.#parts;
@@ -147,6 +156,7 @@ export class AgentStream {
       this.#answer(request, news);
     const desk = new RegistrationDesk(node, { registrar, metrics, spawn, answer: answerAs });
     this.#open = { subscriber, desk };
+    this.#welcomed.abort();
     subscriber.answer(encodeMessage({ $case: "welcome", value: this.#welcome() }));
     hub.add(subscriber);
     this.#logOpened(hello, answer);
@@ -199,18 +209,17 @@ export class AgentStream {
       address,
       ...errorFields(fault),
     });
-    this.#outlet.end(fault);
-    this.closed(fault.message);
+    this.end(fault);
   }
 
   async #awaitHello(): Promise<void> {
     const { clock } = this.#parts;
     try {
-      await clock.sleep(HELLO_TIMEOUT_MS, this.#ended.signal);
+      await clock.sleep(HELLO_TIMEOUT_MS, this.#welcomed.signal);
     } catch {
       return;
     }
-    if (this.#open === undefined) this.#violated(`no Hello within ${HELLO_TIMEOUT_MS} ms`);
+    this.#violated(`no Hello within ${HELLO_TIMEOUT_MS} ms`);
   }
 
   #logOpened(hello: Hello, answer: Resume): void {

@@ -4,6 +4,7 @@ import type {
   ServiceDefinition,
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import type { TwillError } from "../../common/errors.ts";
 import type { FoundIdentity } from "../../common/identity/identity.ts";
 import { FabricService } from "../../proto/gen/twill/v1/fabric.ts";
 import type { Frame } from "../view/stream-frames.ts";
@@ -31,13 +32,32 @@ const SYNC: MethodDefinition<Inbound, Frame> = {
 
 export const FABRIC_DEFINITION: ServiceDefinition = { sync: SYNC };
 
-export function createFabricService(parts: FabricServiceParts): UntypedServiceImplementation {
+export interface Fabric {
+  readonly implementation: UntypedServiceImplementation;
+  /** Ends every stream with this reason, and every later one at once; agents go elsewhere. */
+  endAll(reason: TwillError): void;
+}
+
+export function createFabricService(parts: FabricServiceParts): Fabric {
+  const streams = new Set<AgentStream>();
+  let over: TwillError | undefined;
+  const sync = (call: SyncCall): void => {
+    const address = call.getPeer();
+    const outlet = new SyncOutlet(call, () => parts.cut(address));
+    const stream = new AgentStream(outlet, { address, identity: parts.identityOf(call) }, parts);
+    streams.add(stream);
+    const closed = (reason: string): void => {
+      streams.delete(stream);
+      stream.closed(reason);
+    };
+    listenTo(call, { receive: (inbound) => stream.receive(inbound), closed });
+    if (over !== undefined) stream.end(over);
+  };
   return {
-    sync: (call: SyncCall): void => {
-      const address = call.getPeer();
-      const outlet = new SyncOutlet(call, () => parts.cut(address));
-      const peer = { address, identity: parts.identityOf(call) };
-      listenTo(call, new AgentStream(outlet, peer, parts));
+    implementation: { sync },
+    endAll(reason) {
+      over = reason;
+      for (const stream of [...streams]) stream.end(reason);
     },
   };
 }

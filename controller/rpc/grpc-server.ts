@@ -18,9 +18,13 @@ import { formatHostPort, type HostPort } from "../../common/net/host-port.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 
 const BACKLOG = 4096;
-/** From accept to the first call; handshakes included. */
+/** From its turn to the first call; handshakes included, waiting for the turn not. */
 const FIRST_CALL_MS = 10_000;
-const MAX_MESSAGE_BYTES = 64 * 1024;
+/**
+ * What grpc-js refuses by itself, without saying in our words what was wrong; the services
+ * refuse less (agent-message.ts).
+ */
+const MAX_MESSAGE_BYTES = 1024 * 1024;
 export const TLS_ADMISSION: AdmissionLimits = { inFlight: 64, waiting: 16_384 };
 export const PLAIN_ADMISSION: AdmissionLimits = { inFlight: 256, waiting: 16_384 };
 
@@ -106,17 +110,14 @@ export class GrpcServer {
   #accept(socket: Socket): void {
     const peer = peerOf(socket.remoteAddress, socket.remotePort);
     this.#sockets.set(peer, socket);
-    const late = setTimeout(() => socket.destroy(), FIRST_CALL_MS);
     socket.on("error", () => socket.destroy());
     socket.once("close", () => {
-      clearTimeout(late);
       if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
       this.#settle(socket);
     });
-    socket.once("admitted", () => clearTimeout(late));
     switch (this.#admission.arrive(socket)) {
       case "enter":
-        this.#injector.injectConnection(socket);
+        this.#enter(socket);
         return;
       case "wait":
         return;
@@ -127,7 +128,15 @@ export class GrpcServer {
 
   #settle(socket: Socket): void {
     const next = this.#admission.settle(socket);
-    if (next !== undefined) this.#injector.injectConnection(next);
+    if (next !== undefined) this.#enter(next);
+  }
+
+  #enter(socket: Socket): void {
+    const late = setTimeout(() => socket.destroy(), FIRST_CALL_MS);
+    const over = (): void => clearTimeout(late);
+    socket.once("close", over);
+    socket.once("admitted", over);
+    this.#injector.injectConnection(socket);
   }
 
   #noticeFirstCall(): ServerInterceptor {

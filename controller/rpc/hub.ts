@@ -129,11 +129,6 @@ export class Hub {
     this.#pump(subscriber);
   }
 
-  /** Ends every stream with this reason; agents go to another replica. */
-  endAll(reason: TwillError): void {
-    for (const subscriber of this.#subscribers.values()) subscriber.outlet.end(reason);
-  }
-
   /** Runs until the signal; ends no stream. */
   async run(signal: AbortSignal): Promise<void> {
     const stopFollowing = this.#parts.view.onChange(({ change, config, isReset }) => {

@@ -4,8 +4,11 @@ import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import type { Clock } from "../../common/async/clock.ts";
 import type { TaskGroup } from "../../common/async/task-group.ts";
+import { TwillError } from "../../common/errors.ts";
 import type { Logger } from "../../common/log.ts";
+import type { Metrics } from "../../common/metrics.ts";
 import { formatHostPort } from "../../common/net/host-port.ts";
+import { VERSION } from "../../common/version.ts";
 import { AllocatorService } from "../../proto/gen/twill/v1/fabric.ts";
 import { type NodeStatus, OperatorService } from "../../proto/gen/twill/v1/operator.ts";
 import { loadPackageDefinition } from "../../proto/load.ts";
@@ -16,12 +19,17 @@ import type { EtcdStore } from "../store/etcd-store.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { createAllocatorService } from "./allocator-service.ts";
 import type { ReplicaCredentials } from "./credentials.ts";
+import { createFabricService, FABRIC_DEFINITION } from "./fabric-service.ts";
 import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
-import { createOperatorService } from "./operator-service.ts";
+import { Hub } from "./hub.ts";
+import { nodeStatuses } from "./node-status.ts";
+import { createOperatorService, leaderAddress } from "./operator-service.ts";
+import { identityOf } from "./peer-identity.ts";
 
 export interface ServeParts {
   readonly options: ControllerOptions;
   readonly log: Logger;
+  readonly metrics: Metrics;
   readonly clock: Clock;
   readonly random: () => number;
   readonly views: ViewService;
@@ -32,7 +40,11 @@ export interface ServeParts {
   readonly group: TaskGroup;
 }
 
+/** How long ended streams may take to tell their agents so. */
+const FAREWELL_MS = 200;
+
 export interface Served {
+  readonly hub: Hub;
   nodes(): readonly NodeStatus[];
   /** Whether gRPC health says SERVING. */
   setServing(isServing: boolean): void;
@@ -40,13 +52,14 @@ export interface Served {
 }
 
 export async function serve(parts: ServeParts): Promise<Served> {
-  const { options, log, views, service, store, group } = parts;
+  const { options, log, clock, views, service, store, group } = parts;
   const server = new GrpcServer({
     listen: options.listen,
     credentials: parts.credentials.server,
     admission: options.tls === undefined ? PLAIN_ADMISSION : TLS_ADMISSION,
   });
-  const nodes = (): readonly NodeStatus[] => [];
+  const hub = addFabric(server, parts);
+  const nodes = (): readonly NodeStatus[] => nodeStatuses(hub, clock.monotonicMs());
   server.addService({
     definition: AllocatorService,
     implementation: createAllocatorService(service, group.signal),
@@ -69,8 +82,37 @@ export async function serve(parts: ServeParts): Promise<Served> {
     tls: options.tls !== undefined,
   });
   return {
+    hub,
     nodes,
     setServing: (isServing) => health.setStatus("", isServing ? "SERVING" : "NOT_SERVING"),
-    close: () => server.close(),
+    async close() {
+      // The streams were ended when the group was; their agents may still have to hear it.
+      await clock.sleep(FAREWELL_MS, new AbortController().signal);
+      await server.close();
+    },
   };
+}
+
+/** Agents' streams, and the hub that feeds them. */
+function addFabric(server: GrpcServer, parts: ServeParts): Hub {
+  const { options, views, group } = parts;
+  const leader = (): string => leaderAddress(views);
+  const yieldTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  const hub = new Hub({ ...parts, view: views.view, leader, yieldTurn });
+  const fabric = createFabricService({
+    ...parts,
+    hub,
+    leader,
+    identityOf,
+    controller: options.address,
+    version: VERSION,
+    spawn: (work) => group.spawn(work),
+    cut: (peer) => server.cutOff(peer),
+  });
+  const { implementation } = fabric;
+  server.addService({ definition: FABRIC_DEFINITION, implementation });
+  const goodbye = new TwillError("SHUTTING_DOWN", "this controller stops; another one serves");
+  group.signal.addEventListener("abort", () => fabric.endAll(goodbye), { once: true });
+  group.spawn((signal) => hub.run(signal));
+  return hub;
 }

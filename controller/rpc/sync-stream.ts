@@ -3,8 +3,8 @@ import type { ServerDuplexStream } from "@grpc/grpc-js";
 import type { TwillError } from "../../common/errors.ts";
 import type { Frame } from "../view/stream-frames.ts";
 import type { Inbound } from "./agent-message.ts";
-import type { Outlet } from "./outlet.ts";
 import { callStatus } from "./call-status.ts";
+import type { Outlet } from "./outlet.ts";
 
 export type SyncCall = ServerDuplexStream<Inbound, Frame>;
 

@@ -102,6 +102,11 @@ export class ViewService {
     const history = await readHistory(this.#parts, listing, signal);
     const change = this.view.load(listing, instance, history);
     if (this.#isReady) this.#logResync(change);
+    this.#parts.log.event("table.loaded", "the leases were read from etcd", {
+      revision: listing.revision,
+      leases: this.view.table.rows.size,
+      history: this.view.chain.length,
+    });
   }
 
   #logResync(change: TableChange): void {
@@ -113,14 +118,9 @@ export class ViewService {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    const { store, clock, log } = this.#parts;
+    const { store, clock } = this.#parts;
     const { revision } = this.view.table;
     const sinceMs = clock.monotonicMs();
-    log.event("watch.started", `following etcd from revision ${revision}`, {
-      revision,
-      leases: this.view.table.rows.size,
-      history: this.view.chain.length,
-    });
     try {
       for await (const changes of store.watch("", revision, signal)) {
         this.#faults = 0;

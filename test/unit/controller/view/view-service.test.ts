@@ -64,7 +64,7 @@ describe("the view service", () => {
     assert.deepEqual(scene.keys, ["10.5.1.0-24", "10.5.2.0-24"]);
     assert.equal(scene.changes.at(-1)?.change.upserts[0]?.lease.key, "10.5.2.0-24");
     assert.equal(scene.service.view.config.accepted?.json, CONFIG);
-    assert.deepEqual(scene.log.names, ["config.accepted", "watch.started"]);
+    assert.deepEqual(scene.log.names, ["config.accepted", "table.loaded"]);
   });
 
   it("knows the history of before its start, so that agents resume", async () => {
