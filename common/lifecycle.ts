@@ -4,6 +4,7 @@
  * nobody caught is a bug: it is logged and ends the process, because its state cannot be
  * trusted; the kernel's data plane stays as it is.
  */
+import { aborted } from "./async/aborted.ts";
 import type { Clock } from "./async/clock.ts";
 import { TwillError } from "./errors.ts";
 import { errorFields, type Logger } from "./log.ts";
@@ -179,23 +180,6 @@ function isAbort(error: unknown, signal: AbortSignal): boolean {
   if (error === signal.reason) return true;
   if (error instanceof TwillError) return error.code === "SHUTTING_DOWN";
   return error instanceof Error && error.name === "AbortError";
-}
-
-/** Resolves when `signal` is aborted; rejects (and lets go) when `giveUp` is. */
-async function aborted(signal: AbortSignal, giveUp: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve, reject) => {
-    const onAbort = (): void => {
-      giveUp.removeEventListener("abort", onGiveUp);
-      resolve();
-    };
-    const onGiveUp = (): void => {
-      signal.removeEventListener("abort", onAbort);
-      reject(new TwillError("SHUTTING_DOWN", "no longer needed"));
-    };
-    signal.addEventListener("abort", onAbort, { once: true });
-    giveUp.addEventListener("abort", onGiveUp, { once: true });
-  });
 }
 
 function messageOf(error: unknown): string {

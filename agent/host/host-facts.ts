@@ -11,7 +11,7 @@ import type { HealthComponent } from "../../common/health.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
 import { type Family, formatIp, type Ip } from "../../common/net/ip.ts";
 import type { Kernel, KernelEvent } from "../kernel/kernel.ts";
-import type { HostFacts } from "../plan/host-facts.ts";
+import { type HostFacts, interfaceAddressOf } from "../plan/host-facts.ts";
 import { RTPROT_TWILL } from "../plan/route-protocol.ts";
 import { DirectPeers } from "./direct-peers.ts";
 import {
@@ -49,7 +49,8 @@ export class HostWatch {
   readonly #direct: DirectPeers;
   #families: readonly Family[] = [];
   /** The last choice that succeeded. */
-  #choice: Extract<InterfaceChoice, { kind: "selected" }> | undefined;
+  #selected: Extract<InterfaceChoice, { kind: "selected" }> | undefined;
+  #choice: HostChoice | undefined;
 
   constructor(options: HostWatchOptions) {
     this.#options = options;
@@ -63,12 +64,13 @@ export class HostWatch {
     this.#suspect.kick();
   }
 
-  /** undefined until an interface was found for the families needed now. */
+  /** undefined until an interface was found for the families needed; the same object until it changes. */
   get choice(): HostChoice | undefined {
-    const choice = this.#choice;
-    if (choice === undefined || !covers(choice, this.#families)) return undefined;
-    const { external, publicIp, publicIpv6 } = choice;
-    return { external, publicIp, publicIpv6 };
+    const { external } = this.#choice ?? {};
+    const covers = this.#families.every(
+      (family) => external !== undefined && interfaceAddressOf(external, family) !== undefined,
+    );
+    return covers && this.#families.length > 0 ? this.#choice : undefined;
   }
 
   /** Which of all peers' addresses are reached without a gateway; asked of the kernel once each. */
@@ -106,17 +108,18 @@ export class HostWatch {
       return;
     }
     health.ok();
-    if (this.#choice !== undefined && sameChoice(this.#choice, choice)) return;
-    this.#choice = choice;
+    if (this.#selected !== undefined && sameChoice(this.#selected, choice)) return;
+    this.#selected = choice;
+    const { external, because, publicIp, publicIpv6 } = choice;
+    this.#choice = { external, publicIp, publicIpv6 };
     this.#direct.forget();
-    const { external, because } = choice;
     log.event("interface.selected", `${external.name} carries the underlay, by ${because}`, {
       interface: external.name,
       mtu: external.mtuBytes,
       ...shown("address", external.v4),
       ...shown("address_v6", external.v6),
-      ...shown("public_ip", choice.publicIp),
-      ...shown("public_ipv6", choice.publicIpv6),
+      ...shown("public_ip", publicIp),
+      ...shown("public_ipv6", publicIpv6),
     });
     onChange();
   }
@@ -216,12 +219,6 @@ function deviceOf(event: Exclude<UnderlayEvent, { kind: "gap" }>): string {
     case "route":
       return event.route.device ?? "";
   }
-}
-
-function covers(choice: InterfaceChoice, families: readonly Family[]): boolean {
-  if (choice.kind === "none" || families.length === 0) return false;
-  const { v4, v6 } = choice.external;
-  return families.every((family) => (family === 4 ? v4 : v6) !== undefined);
 }
 
 function shown(field: string, ip: Ip | undefined): Readonly<Record<string, string>> {

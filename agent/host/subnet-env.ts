@@ -2,6 +2,7 @@
  * subnet.env: how containers learn their subnet and MTU. Rendered byte for byte as flannel
  * writes it, read as tolerantly as flannel reads it (contract 2.5). Pure.
  */
+import type { Subnets } from "../../common/lease/lease.ts";
 import {
   type Cidr,
   cidr,
@@ -24,10 +25,12 @@ export interface SubnetEnv {
   readonly ipMasq: boolean;
 }
 
-/** The node's subnets as an earlier run left them; undefined where the file does not say. */
-export interface PreviousSubnets {
-  readonly v4: Cidr | undefined;
-  readonly v6: Cidr | undefined;
+/** What an earlier run (ours or flannel's) was given. */
+export interface PreviousEnv {
+  /** undefined where the file does not say. */
+  readonly subnets: Subnets;
+  /** Overlay networks of that run: what it left there is ours to tidy up. */
+  readonly networks: readonly Cidr[];
 }
 
 /** The whole file, LF ended, no quotes, in flannel's order. */
@@ -54,23 +57,33 @@ function familyLines(
   ];
 }
 
-/** Reads the subnets an earlier run was given; lines it does not know are skipped. */
-export function parsePreviousSubnets(text: string): PreviousSubnets {
+/** Reads what an earlier run was given; lines it does not know are skipped. */
+export function parsePreviousEnv(text: string): PreviousEnv {
   const values = parseDotenv(text);
   return {
-    v4: onlySubnet(values.get("FLANNEL_SUBNET"), 4),
-    v6: onlySubnet(values.get("FLANNEL_IPV6_SUBNET"), 6),
+    subnets: {
+      v4: onlySubnet(values.get("FLANNEL_SUBNET"), 4),
+      v6: onlySubnet(values.get("FLANNEL_IPV6_SUBNET"), 6),
+    },
+    networks: [
+      ...listOf(values.get("FLANNEL_NETWORK"), 4),
+      ...listOf(values.get("FLANNEL_IPV6_NETWORK"), 6),
+    ],
   };
 }
 
-/** A comma list is tolerated, invalid CIDRs in it are skipped, more than one left is ignored. */
+/** More than one is ignored. */
 function onlySubnet(value: string | undefined, family: Family): Cidr | undefined {
-  const found: Cidr[] = [];
-  for (const item of (value ?? "").split(",")) {
+  const [first, ...more] = listOf(value, family);
+  return more.length === 0 ? first : undefined;
+}
+
+/** A comma list is tolerated, invalid CIDRs in it are skipped. */
+function listOf(value: string | undefined, family: Family): readonly Cidr[] {
+  return (value ?? "").split(",").flatMap((item) => {
     const address = parseInterfaceAddress(item.trim());
-    if (address?.ip.family === family) found.push(cidr(address.ip, address.prefix));
-  }
-  return found.length === 1 ? found[0] : undefined;
+    return address?.ip.family === family ? [cidr(address.ip, address.prefix)] : [];
+  });
 }
 
 /** KEY=VALUE lines; comments, "export", blanks and matching quotes as dotenv files have them. */

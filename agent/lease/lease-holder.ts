@@ -117,6 +117,17 @@ export class LeaseHolder {
     this.#ask(nowMs);
   }
 
+  /** The same claim, judged anew. */
+  claimAgain(nowMs: number): void {
+    this.#ask(nowMs);
+  }
+
+  /** The lease is being given back: nothing is asked for any more. */
+  giveUp(): void {
+    this.#claim = undefined;
+    this.#state = { kind: "idle" };
+  }
+
   /** Our own lease vanished from the table, or somebody else holds its key: true when so. */
   tableChanged(change: TableChange, nowMs: number): boolean {
     const key = this.#lease?.key;

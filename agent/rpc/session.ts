@@ -38,9 +38,10 @@ export interface SessionEvents {
   readonly leader: (leader: string) => void;
   readonly config: (config: ConfigText) => void;
   readonly table: (change: TableChange) => void;
-  readonly registered: (answer: Registered, news: LeaseNews) => void;
+  /** `before`: key of the lease until now. */
+  readonly registered: (answer: Registered, news: LeaseNews, before: string | undefined) => void;
   readonly refused: (refusal: Refused) => void;
-  readonly leaseLost: () => void;
+  readonly leaseLost: (key: string) => void;
 }
 
 export interface SessionOptions {
@@ -88,8 +89,15 @@ export class Session {
     this.#wake.kick();
   }
 
-  /** Gives the lease back; the answer is the table without it. */
+  /** What the claim is judged by has changed (the config): asks again with the same claim. */
+  claimAgain(): void {
+    this.#options.lease.claimAgain(this.#options.clock.monotonicMs());
+    this.#wake.kick();
+  }
+
+  /** Gives the lease back for good; the answer is the table without it. */
   release(): void {
+    this.#options.lease.giveUp();
     this.#options.outbox.release();
     this.#wake.kick();
   }
@@ -212,14 +220,18 @@ export class Session {
       });
     }
     if (outcome.kind === "held") return;
-    if (lease.tableChanged(outcome.change, clock.monotonicMs())) events.leaseLost();
+    if (lease.tableChanged(outcome.change, clock.monotonicMs())) {
+      events.leaseLost(lease.lease?.key ?? "");
+    }
     events.table(outcome.change);
     this.#wake.kick();
   }
 
   #registered(answer: Registered): void {
-    const news = this.#options.lease.registered(answer);
-    if (news !== "stale") this.#options.events.registered(answer, news);
+    const { events, lease } = this.#options;
+    const before = lease.lease?.key;
+    const news = lease.registered(answer);
+    if (news !== "stale") events.registered(answer, news, before);
     this.#wake.kick();
   }
 

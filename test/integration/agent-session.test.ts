@@ -94,7 +94,7 @@ class Agent implements AsyncDisposable {
         table: ({ upserts }) => tell(`table +${upserts.length}`),
         registered: ({ lease: held }, news) => tell(`${news} ${held.key}`),
         refused: ({ code, message }) => tell(`refused ${code} ${message}`),
-        leaseLost: () => tell("lost"),
+        leaseLost: (key) => tell(`lost ${key}`),
       },
     });
     this.#running = this.session.run(this.#controller.signal).catch(() => undefined);
@@ -199,7 +199,7 @@ describe("the session over gRPC", () => {
       $case: "delta",
       value: { fromRevision: 7, toRevision: 8, upserts: [], removes: [OWN.key] },
     });
-    await agent.tells(/^lost$/);
+    await agent.tells(/^lost 10\.244\.1\.0-24$/);
     const third = await stream.hears("register");
     assert.equal(third.value.previousSubnet, OWN.key);
   });

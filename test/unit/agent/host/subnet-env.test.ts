@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { parsePreviousSubnets, renderSubnetEnv } from "../../../../agent/host/subnet-env.ts";
+import { parsePreviousEnv, renderSubnetEnv } from "../../../../agent/host/subnet-env.ts";
 import { type Cidr, cidr, formatCidr, parseCidr } from "../../../../common/net/cidr.ts";
 import { ip4, ip6 } from "../../../../common/net/ip.ts";
 
@@ -56,7 +56,7 @@ describe("subnet.env", () => {
           mtuBytes: 1450,
           ipMasq: true,
         });
-        assert.deepEqual(parsePreviousSubnets(text), { v4, v6 });
+        assert.deepEqual(parsePreviousEnv(text), { subnets: { v4, v6 }, networks: [v4, v6] });
       }),
     );
   });
@@ -64,7 +64,7 @@ describe("subnet.env", () => {
 
 describe("the previous subnet in subnet.env", () => {
   const v4 = (text: string): string | undefined => {
-    const found = parsePreviousSubnets(text).v4;
+    const found = parsePreviousEnv(text).subnets.v4;
     return found && formatCidr(found);
   };
 
@@ -91,6 +91,6 @@ describe("the previous subnet in subnet.env", () => {
   });
 
   it("never throws, whatever the bytes are", () => {
-    fc.assert(fc.property(fc.string(), (text) => void parsePreviousSubnets(text)));
+    fc.assert(fc.property(fc.string(), (text) => void parsePreviousEnv(text)));
   });
 });

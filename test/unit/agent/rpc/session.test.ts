@@ -110,7 +110,7 @@ class Bench {
       table: ({ upserts, removes }) => told.push(`table +${upserts.length} -${removes.length}`),
       registered: (answer, news) => told.push(`${news} ${answer.lease.key}`),
       refused: ({ code }) => told.push(`refused ${code}`),
-      leaseLost: () => told.push("lost"),
+      leaseLost: (key) => told.push(`lost ${key}`),
     };
   }
 }
@@ -272,7 +272,11 @@ describe("a session", () => {
     );
     const refusal = { code: "LEASE_EXHAUSTED", message: "", retryAfterMs: 2000 };
     await bench.stream.say({ kind: "refused", request: 2, ...refusal });
-    assert.deepEqual(bench.told.slice(-3), ["lost", "table +0 -1", "refused LEASE_EXHAUSTED"]);
+    assert.deepEqual(bench.told.slice(-3), [
+      "lost 10.244.1.0-24",
+      "table +0 -1",
+      "refused LEASE_EXHAUSTED",
+    ]);
     await bench.clock.advance(1900);
     await bench.stream.say({ kind: "unknown" });
     assert.equal(bench.stream.kinds.filter((kind) => kind === "register").length, 2);

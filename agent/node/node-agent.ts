@@ -1,0 +1,287 @@
+/**
+ * All parts of a running agent and how they are wired: what the session hears goes to the
+ * table, the lease and the loop; what the reconciler reaches goes back as acks and reports.
+ * docs/architecture.md follows a change through it.
+ */
+import { aborted } from "../../common/async/aborted.ts";
+import { TaskGroup } from "../../common/async/task-group.ts";
+import { formatSubnetKey } from "../../common/lease/subnet-key.ts";
+import { VERSION } from "../../common/version.ts";
+import { HostWatch } from "../host/host-facts.ts";
+import { StateDir } from "../host/state-dir.ts";
+import type { PreviousEnv } from "../host/subnet-env.ts";
+import type { CachedTable } from "../host/table-cache.ts";
+import { LeaseHolder } from "../lease/lease-holder.ts";
+import type { AgentOptions } from "../options.ts";
+import { PeerTable } from "../peers/peer-table.ts";
+import type { NodeReconciler, ReconcileReport } from "../reconcile/node-reconciler.ts";
+import { ControllerChoice } from "../rpc/controller-choice.ts";
+import { Outbox } from "../rpc/outbox.ts";
+import { Session, type SessionEvents } from "../rpc/session.ts";
+import { ConfigIntake } from "./config-intake.ts";
+import { ControllerLog } from "./controller-log.ts";
+import { IdentitySource } from "./identity.ts";
+import { LeaseLog } from "./lease-log.ts";
+import type { NodeAgentPorts } from "./node-agent-ports.ts";
+import { failuresOf } from "./node-failures.ts";
+import { NodeLoop } from "./node-loop.ts";
+import { NodeMetrics } from "./node-metrics.ts";
+import { NodeStatus } from "./node-status.ts";
+import { releaseLease } from "./release-lease.ts";
+import { SubnetFile } from "./subnet-file.ts";
+import { TableKeeper } from "./table-keeper.ts";
+
+/** What earlier runs left on disk. */
+interface Remembered {
+  readonly state: StateDir;
+  readonly file: SubnetFile;
+  readonly previous: PreviousEnv;
+  readonly cached: CachedTable | undefined;
+}
+
+export class NodeAgent {
+  readonly #options: AgentOptions;
+  readonly #ports: NodeAgentPorts;
+  readonly #remembered: Remembered;
+  readonly #table = new PeerTable();
+  readonly #lease: LeaseHolder;
+  readonly #config: ConfigIntake;
+  readonly #status: NodeStatus;
+  readonly #controllers: ControllerLog;
+  readonly #leaseLog: LeaseLog;
+  readonly #metrics: NodeMetrics;
+  readonly #host: HostWatch;
+  readonly #reconciler: NodeReconciler;
+  readonly #session: Session;
+  readonly #loop: NodeLoop;
+  readonly #keeper: TableKeeper;
+  #isCacheNoted = false;
+
+  static async open(options: AgentOptions, ports: NodeAgentPorts): Promise<NodeAgent> {
+    const { log } = ports;
+    const randomBytes = (): Uint8Array => ports.randomBytes(6);
+    const state = new StateDir({ path: options.stateDir, log, randomBytes });
+    const file = new SubnetFile(options.subnetFile, log);
+    const previous = await file.previous();
+    const cached = await state.readTable(options.node);
+    return new NodeAgent(options, ports, { state, file, previous, cached });
+  }
+
+  private constructor(options: AgentOptions, ports: NodeAgentPorts, remembered: Remembered) {
+    const { clock, health, log } = ports;
+    this.#options = options;
+    this.#ports = ports;
+    this.#remembered = remembered;
+    this.#status = new NodeStatus(health);
+    this.#metrics = new NodeMetrics(ports.metrics, this.#table);
+    this.#config = new ConfigIntake(log, this.#status.config);
+    this.#controllers = new ControllerLog({ log, clock, health: this.#status.controllers });
+    this.#leaseLog = new LeaseLog(log, this.#status.lease);
+    this.#lease = new LeaseHolder({
+      node: options.node,
+      previousSubnet: previousKey(remembered.previous),
+      onSubnetTaken: options.onSubnetTaken,
+    });
+    this.#reconciler = ports.makeReconciler(this.#table, remembered.previous);
+    this.#host = this.#makeHost();
+    this.#loop = this.#makeLoop();
+    this.#keeper = this.#makeKeeper();
+    this.#session = this.#makeSession();
+  }
+
+  /** What /debug/state shows. */
+  describe(): Readonly<Record<string, unknown>> {
+    const { state, reason } = this.#status.state();
+    return {
+      version: VERSION,
+      node: this.#options.node,
+      state,
+      reason,
+      controller: this.#controllers.controller,
+      leader: this.#controllers.leader,
+      away_ms: this.#controllers.awayMs(),
+      lease: this.#lease.lease?.key,
+      is_lease_confirmed: this.#lease.isHeld,
+      table: { ...this.#table.position, leases: this.#table.size, in_sync: this.#table.isInSync },
+      config_revision: this.#config.accepted?.revision,
+    };
+  }
+
+  /** Runs until aborted. The kernel stays as it is; the lease too, unless --release-on-exit. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#restore();
+    this.#reconciler.onReport((report) => this.#reconciled(report));
+    const unsubscribe = this.#ports.health.onChange(() => this.#tellState());
+    const group = new TaskGroup();
+    group.spawn((inner) => this.#host.run(inner));
+    group.spawn((inner) => this.#reconciler.run(inner));
+    group.spawn((inner) => this.#loop.run(inner));
+    group.spawn((inner) => this.#keeper.run(inner));
+    group.spawn((inner) => this.#session.run(inner));
+    group.spawn((inner) => this.#untilStopped(signal, inner));
+    this.#loop.kick();
+    try {
+      await group.join();
+    } finally {
+      unsubscribe();
+      await this.#keeper.flush();
+    }
+  }
+
+  /** Ends the group when the process is to end, after what has to be said has been said. */
+  async #untilStopped(stop: AbortSignal, inner: AbortSignal): Promise<void> {
+    await aborted(stop, inner);
+    if (this.#options.releaseOnExit) {
+      const { clock, log } = this.#ports;
+      await releaseLease(
+        { session: this.#session, lease: this.#lease, table: this.#table },
+        clock,
+        log,
+      );
+    }
+    throw stop.reason;
+  }
+
+  #makeHost(): HostWatch {
+    const { clock, kernel, log } = this.#ports;
+    const { wish } = this.#options;
+    const onChange = (): void => this.#loop.kick();
+    return new HostWatch({ kernel, wish, clock, log, health: this.#status.host, onChange });
+  }
+
+  #makeLoop(): NodeLoop {
+    const { kernel, clock } = this.#ports;
+    const { state, file, cached } = this.#remembered;
+    const identity = new IdentitySource(kernel, state);
+    return new NodeLoop({
+      config: () => this.#config.accepted?.config,
+      host: this.#host,
+      identity: (config, signal) => identity.of(config, signal),
+      lease: () => this.#lease.lease,
+      leases: () => this.#table.leases(),
+      reconciler: this.#reconciler,
+      claim: (claim) => this.#session.claim(claim),
+      writeEnv: async (env) => {
+        const isWritten = await file.write(env);
+        if (isWritten) this.#status.file.ok();
+        else this.#status.file.degraded(`${this.#options.subnetFile} cannot be written`);
+        return isWritten;
+      },
+      ipMasq: this.#options.rules.ipMasq,
+      isCached: cached !== undefined,
+      clock,
+    });
+  }
+
+  #makeKeeper(): TableKeeper {
+    const { state } = this.#remembered;
+    return new TableKeeper({
+      clock: this.#ports.clock,
+      read: () => this.#tableToKeep(),
+      write: (table) => state.writeTable(table),
+    });
+  }
+
+  #makeSession(): Session {
+    const { clock, openStream, random } = this.#ports;
+    const { node, controllers } = this.#options;
+    return new Session({
+      node,
+      version: VERSION,
+      features: [],
+      open: openStream,
+      choice: new ControllerChoice(controllers, random),
+      table: this.#table,
+      lease: this.#lease,
+      outbox: new Outbox(),
+      events: this.#sessionEvents(),
+      clock,
+    });
+  }
+
+  #sessionEvents(): SessionEvents {
+    return {
+      connecting: () => undefined,
+      connected: (welcome, endpoint) => this.#controllers.connected(welcome, endpoint),
+      disconnected: (error, endpoint, wasConnected) => {
+        this.#controllers.disconnected(error, endpoint, wasConnected);
+        this.#noteCache();
+      },
+      leader: (leader) => this.#controllers.sawLeader(leader),
+      config: ({ json, revision }) => {
+        if (!this.#config.take(json, revision)) return;
+        // The lease may be no longer what the config allows; only the leader knows.
+        this.#session.claimAgain();
+        this.#loop.kick();
+        this.#keeper.changed();
+      },
+      table: (change) => {
+        this.#loop.tableChanged(change);
+        this.#keeper.changed();
+      },
+      registered: (answer, news, before) => {
+        this.#leaseLog.registered(answer, news, before);
+        this.#loop.kick();
+        this.#keeper.changed();
+      },
+      refused: (refusal) => this.#leaseLog.refused(refusal),
+      leaseLost: (key) => this.#leaseLog.lost(key),
+    };
+  }
+
+  /** From the cache: add-only, until a controller confirms it (in-sync gate). */
+  #restore(): void {
+    const { cached } = this.#remembered;
+    if (cached === undefined) return;
+    this.#config.take(cached.configJson, cached.configRevision);
+    this.#table.restore(cached.instance, cached.revision, cached.leases);
+    const own = cached.leases.find(({ key }) => key === cached.ownKey);
+    if (own !== undefined) this.#lease.restore(own);
+    this.#status.cached();
+  }
+
+  /** Only worth a word when no controller is there to make it right at once. */
+  #noteCache(): void {
+    const { cached } = this.#remembered;
+    if (cached === undefined || this.#isCacheNoted || this.#table.isInSync) return;
+    this.#isCacheNoted = true;
+    const message = "no controller yet: working from the cached table, add-only until in sync";
+    const { revision, leases } = cached;
+    this.#ports.log.event("cache.loaded", message, { revision, leases: leases.length });
+  }
+
+  #reconciled(report: ReconcileReport): void {
+    this.#status.reconciled(report);
+    this.#metrics.reconciled(report);
+    const { applied, applyMs, isInSync } = report;
+    if (isInSync && applied !== undefined) {
+      this.#session.applied({ position: applied, failures: failuresOf(report), applyMs });
+    }
+    this.#tellState(report.repaired);
+    this.#loop.reported(report);
+  }
+
+  #tellState(repaired: ReconcileReport["repaired"] = []): void {
+    const drift = repaired.map((one) => ({ ...one, repairedMs: Math.round(one.repairedMs) }));
+    this.#session.report({ ...this.#status.state(), drift });
+  }
+
+  #tableToKeep(): CachedTable | undefined {
+    const accepted = this.#config.accepted;
+    if (accepted === undefined || !this.#table.isInSync) return undefined;
+    const { instance, revision } = this.#table.position;
+    return {
+      node: this.#options.node,
+      instance,
+      revision,
+      configRevision: accepted.revision,
+      configJson: accepted.json,
+      ownKey: this.#lease.lease?.key ?? "",
+      leases: [...this.#table.leases()],
+    };
+  }
+}
+
+function previousKey({ subnets }: PreviousEnv): string {
+  return subnets.v4 === undefined && subnets.v6 === undefined ? "" : formatSubnetKey(subnets);
+}

@@ -1,0 +1,55 @@
+/**
+ * Keeps the cached table on disk near the one in use, so that a node that boots without
+ * controllers starts from what was true a moment ago. Rarely, because a table of 20,000
+ * leases is megabytes; and once more at the end.
+ */
+import type { Clock } from "../../common/async/clock.ts";
+import { kickOrTimeout } from "../../common/async/kick-or-timeout.ts";
+import { Trigger } from "../../common/async/trigger.ts";
+import type { CachedTable } from "../host/table-cache.ts";
+
+/** After a change others often follow at once. */
+export const SETTLE_MS = 1_000;
+/** Between two writes: churn must not become disk load. */
+export const INTERVAL_MS = 15_000;
+
+export interface TableKeeperOptions {
+  readonly clock: Clock;
+  /** The table as it stands; undefined while there is none worth keeping. */
+  readonly read: () => CachedTable | undefined;
+  readonly write: (table: CachedTable) => Promise<void>;
+}
+
+export class TableKeeper {
+  readonly #options: TableKeeperOptions;
+  readonly #changed = new Trigger();
+  #isDirty = false;
+
+  constructor(options: TableKeeperOptions) {
+    this.#options = options;
+  }
+
+  changed(): void {
+    this.#isDirty = true;
+    this.#changed.kick();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#options;
+    for (;;) {
+      await kickOrTimeout(this.#changed, Number.POSITIVE_INFINITY, clock, signal);
+      await clock.sleep(SETTLE_MS, signal);
+      await this.flush();
+      await clock.sleep(INTERVAL_MS, signal);
+    }
+  }
+
+  /** Writes what has not been written; at the end of the process too. */
+  async flush(): Promise<void> {
+    if (!this.#isDirty) return;
+    const table = this.#options.read();
+    if (table === undefined) return;
+    this.#isDirty = false;
+    await this.#options.write(table);
+  }
+}
