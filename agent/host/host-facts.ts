@@ -18,6 +18,7 @@ import {
   type HostListing,
   type InterfaceChoice,
   type InterfaceWish,
+  needsDefaultRoute,
   sameChoice,
   selectInterface,
 } from "./interface-select.ts";
@@ -198,7 +199,8 @@ export class HostWatch {
   /** "": there is a default route, but it has several next hops. */
   async #defaultDevice(family: Family, signal: AbortSignal): Promise<string | undefined> {
     const { kernel } = this.#options;
-    if (!this.#families.includes(family)) return undefined;
+    const isAsked = needsDefaultRoute(this.#options.wish, this.#families);
+    if (!isAsked || !this.#families.includes(family)) return undefined;
     const device = await kernel.defaultRouteDevice(family, signal);
     if (device !== undefined) return device;
     const routes = await kernel.listRoutes(signal);

@@ -70,6 +70,11 @@ export function selectInterface(
   return { kind: "none", message: problems.join("; ") };
 }
 
+/** True when the choice falls to the default route: only then need anybody look for it. */
+export function needsDefaultRoute(wish: InterfaceWish, families: readonly Family[]): boolean {
+  return attempts(wish, families).some(({ by }) => by === "default-route");
+}
+
 /** Any explicit option rules out the rest; a public address alone stands for --iface (contract 5.2). */
 function attempts(wish: InterfaceWish, families: readonly Family[]): readonly Attempt[] {
   const explicit: Attempt[] = [

@@ -46,14 +46,17 @@ export class StateDir {
     return decision.mac;
   }
 
-  /** The table of an earlier run of this node; undefined when there is none to be trusted. */
-  async readTable(node: string): Promise<CachedTable | undefined> {
+  /**
+   * The table of an earlier run of `node` (undefined: of whatever node); undefined when there
+   * is none to be trusted.
+   */
+  async readTable(node: string | undefined): Promise<CachedTable | undefined> {
     const text = await this.#read(TABLE_FILE);
     if (text === undefined) return undefined;
     const parsed = parseTable(text);
     if (parsed.kind === "corrupt") {
       this.#ignore(TABLE_FILE, parsed.reason);
-    } else if (parsed.table.node !== node) {
+    } else if (node !== undefined && parsed.table.node !== node) {
       this.#ignore(TABLE_FILE, `it is of node ${parsed.table.node}, this one is ${node}`);
     } else {
       return parsed.table;

@@ -72,6 +72,7 @@ export class LeaseHolder {
   readonly #options: LeaseHolderOptions;
   #state: State = { kind: "idle" };
   #hasStream = false;
+  #isGivenUp = false;
   #claim: Claim | undefined;
   #lease: Lease | undefined;
   /** Subnet key to ask for; empty once it is given up. */
@@ -124,7 +125,7 @@ export class LeaseHolder {
 
   /** The lease is being given back: nothing is asked for any more. */
   giveUp(): void {
-    this.#claim = undefined;
+    this.#isGivenUp = true;
     this.#state = { kind: "idle" };
   }
 
@@ -190,7 +191,7 @@ export class LeaseHolder {
   }
 
   #ask(nowMs: number): void {
-    if (!this.#hasStream || this.#claim === undefined) return;
+    if (!this.#hasStream || this.#claim === undefined || this.#isGivenUp) return;
     this.#state = { kind: "due", notBeforeMs: nowMs };
   }
 }

@@ -1,0 +1,99 @@
+/**
+ * The command `cleanup`: removes what Twill made on this machine, and only that. It is one
+ * pass of the reconciler towards nothing, so ownership is judged where it always is. What is
+ * ours is known by the networks that subnet.env and the cached table name.
+ */
+import { systemClock } from "../common/async/clock.ts";
+import { parseNetworkConfig } from "../common/config/parse-network-config.ts";
+import { TwillError } from "../common/errors.ts";
+import { createLogger, errorFields, type Logger } from "../common/log.ts";
+import { type Cidr, formatCidr, sameCidr } from "../common/net/cidr.ts";
+import { removeFile } from "./host/atomic-file.ts";
+import { StateDir } from "./host/state-dir.ts";
+import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
+import { procSysctl } from "./kernel/sysctl.ts";
+import { SubnetFile } from "./node/subnet-file.ts";
+import type { AgentCommand, AgentOptions } from "./options.ts";
+import { networksOf } from "./plan/peer-context.ts";
+import { Reconciler } from "./reconcile/reconciler.ts";
+import type { PassReport } from "./reconcile/report.ts";
+
+type CleanupCommand = Extract<AgentCommand, { kind: "run" | "cleanup" }>;
+
+/** Answers the exit code. */
+export async function runCleanup({ options, warnings }: CleanupCommand): Promise<number> {
+  const { logFormat: format, logLevel: level } = options;
+  const log = createLogger({ format, level, clock: systemClock });
+  for (const warning of warnings) log.event("option.ignored", warning, { key: warning });
+  try {
+    await cleanUp(options, log);
+    return 0;
+  } catch (error) {
+    log.event("process.failed", "not everything of ours could be removed", errorFields(error));
+    return TwillError.from(error).traits.exit;
+  }
+}
+
+async function cleanUp(options: AgentOptions, log: Logger): Promise<void> {
+  const state = new StateDir({ path: options.stateDir, log, randomBytes: () => new Uint8Array(6) });
+  const file = new SubnetFile(options.subnetFile, log);
+  const networks = await knownNetworks(state, file);
+  const report = await removeFromKernel(networks, log);
+  const [failure] = report?.failures ?? [];
+  if (failure !== undefined) {
+    const { kind, key, code, message } = failure;
+    throw new TwillError("KERNEL_REFUSED", `${kind} ${key} stays: ${code} ${message}`);
+  }
+  const purged = options.purge ? await purge(options, state) : [];
+  const where = networks.map(formatCidr).join(", ");
+  const message =
+    networks.length === 0
+      ? `nothing to remove: neither ${options.subnetFile} nor ${options.stateDir} names a network`
+      : `everything of ours in ${where} was removed`;
+  log.event("cleanup.done", message, { networks: where, files: purged.join(" ") });
+}
+
+async function knownNetworks(state: StateDir, file: SubnetFile): Promise<readonly Cidr[]> {
+  const { networks } = await file.previous();
+  const cached = await state.readTable(undefined);
+  const parsed = cached && parseNetworkConfig(cached.configJson);
+  const { v4, v6 } =
+    parsed?.kind === "valid" ? networksOf(parsed.config) : { v4: undefined, v6: undefined };
+  const all = [...networks, v4, v6].filter((network) => network !== undefined);
+  return all.filter((network, index) => all.findIndex((one) => sameCidr(one, network)) === index);
+}
+
+/** One pass towards an empty plan that counts as in sync, so that it may delete. */
+async function removeFromKernel(
+  networks: readonly Cidr[],
+  log: Logger,
+): Promise<PassReport | undefined> {
+  if (networks.length === 0) return undefined;
+  await using kernel = new NetlinkKernel();
+  const done = new AbortController();
+  let last: PassReport | undefined;
+  const reconciler = new Reconciler({
+    kernel,
+    sysctl: procSysctl(),
+    clock: systemClock,
+    log,
+    random: Math.random,
+    report: (report) => {
+      last = report;
+      done.abort();
+    },
+  });
+  const stamp = { position: undefined, isInSync: true, receivedMs: systemClock.monotonicMs() };
+  reconciler.plan({ kind: "whole", links: [], objects: [], networks, stamp });
+  try {
+    await reconciler.run(done.signal);
+  } catch (error) {
+    if (last === undefined) throw error;
+  }
+  return last;
+}
+
+async function purge(options: AgentOptions, state: StateDir): Promise<readonly string[]> {
+  await removeFile(options.subnetFile);
+  return [options.subnetFile, ...(await state.purge())];
+}

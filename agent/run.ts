@@ -1,0 +1,137 @@
+/** The command `run`: the composition root of the agent. Everything real is made here and passed down. */
+import { randomBytes } from "node:crypto";
+import { systemClock } from "../common/async/clock.ts";
+import { TaskGroup } from "../common/async/task-group.ts";
+import type { Environment } from "../common/config/option-table.ts";
+import { Health, summarise } from "../common/health.ts";
+import { Lifecycle, nodeProcess } from "../common/lifecycle.ts";
+import { createLogger, type Logger } from "../common/log.ts";
+import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
+import { Systemd } from "../common/systemd.ts";
+import { VERSION } from "../common/version.ts";
+import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
+import { procSysctl } from "./kernel/sysctl.ts";
+import { NodeAgent } from "./node/node-agent.ts";
+import type { AgentCommand, AgentOptions } from "./options.ts";
+import { DataPlane } from "./reconcile/data-plane.ts";
+import { openChannel } from "./rpc/channel.ts";
+import { SyncStream } from "./rpc/sync-stream.ts";
+
+type RunCommand = Extract<AgentCommand, { kind: "run" | "cleanup" }>;
+
+/** Longer than a release may take, shorter than systemd's patience. */
+const SHUTDOWN_DEADLINE_MS = 10_000;
+
+export async function runAgent(
+  { options, given, warnings }: RunCommand,
+  env: Environment,
+  pid: number,
+): Promise<void> {
+  const { logFormat: format, logLevel: level, node } = options;
+  const log = createLogger({ format, level, clock: systemClock }).child({ node });
+  const lifecycle = new Lifecycle({
+    process: nodeProcess(),
+    clock: systemClock,
+    logger: log,
+    shutdownDeadlineMs: SHUTDOWN_DEADLINE_MS,
+  });
+  log.event("process.started", `twill-agent ${VERSION}`, {
+    version: VERSION,
+    options: given.map(({ source, text }) => `${source}=${text}`).join(" "),
+  });
+  for (const warning of warnings) log.event("option.ignored", warning, { key: warning });
+  if (options.tls === undefined) {
+    const message = "--insecure: whoever is on the path to the controllers can take over routing";
+    log.event("option.insecure", message);
+  }
+  await lifecycle.run(() => runDaemon({ options, env, pid, log, lifecycle }));
+}
+
+interface Daemon {
+  readonly options: AgentOptions;
+  readonly env: Environment;
+  readonly pid: number;
+  readonly log: Logger;
+  readonly lifecycle: Lifecycle;
+}
+
+async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise<void> {
+  const health = new Health(systemClock);
+  const metrics = options.healthz === undefined ? noMetrics : await createMetrics("agent");
+  const isLive = (): boolean => health.report().isLive;
+  const systemd = new Systemd({ env, pid, clock: systemClock, logger: log, isLive });
+  lifecycle.onShutdown("systemd", () => systemd.stopping());
+  await using kernel = new NetlinkKernel();
+  const agent = await NodeAgent.open(options, {
+    kernel,
+    makeReconciler: (table, { networks }) =>
+      new DataPlane(
+        { kernel, sysctl: procSysctl(), clock: systemClock, log, random: Math.random, table },
+        { blackholeRoute: options.rules.blackholeRoute, previousNetworks: networks },
+      ),
+    openStream: async (endpoint) =>
+      new SyncStream(await openChannel(endpoint, options.tls), endpoint),
+    clock: systemClock,
+    log,
+    health,
+    metrics,
+    random: Math.random,
+    randomBytes: (length) => randomBytes(length),
+  });
+  announceReadiness(health, systemd, log);
+  await serveAdmin({ options, health, metrics, log, lifecycle, agent });
+  const group = new TaskGroup(lifecycle.signal);
+  group.spawn((signal) => systemd.run(signal));
+  group.spawn((signal) => agent.run(signal));
+  await group.join();
+}
+
+/** READY=1 and one line in the log, the first time that everything is as it should be. */
+function announceReadiness(health: Health, systemd: Systemd, log: Logger): void {
+  let wasReady = false;
+  health.onChange(() => {
+    const report = health.report();
+    systemd.status(summarise(report));
+    if (wasReady || !report.isReady) return;
+    wasReady = true;
+    systemd.ready();
+    log.event("agent.ready", "in sync with the kernel programmed; containers may start");
+  });
+}
+
+interface Admin {
+  readonly options: AgentOptions;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+  readonly lifecycle: Lifecycle;
+  readonly agent: NodeAgent;
+}
+
+async function serveAdmin(admin: Admin): Promise<void> {
+  const { options, health, metrics, log, lifecycle, agent } = admin;
+  if (options.healthz === undefined) return;
+  const { json, startAdminServer } = await import("../common/admin-server.ts");
+  metrics.set("twill_build_info", { version: VERSION }, 1);
+  metrics.beforeScrape(() => {
+    for (const { name, state } of health.report().components) {
+      metrics.set("twill_component_ok", { component: name }, state.kind === "ok" ? 1 : 0);
+    }
+  });
+  const server = await startAdminServer({
+    listen: options.healthz,
+    health,
+    // flannel's words, which probes of its users may look for (contract 2.4).
+    bodies: {
+      live: "flanneld is running",
+      ready: "flanneld is ready",
+      notReady: "flanneld is not ready yet",
+    },
+    routes: [
+      { path: "/metrics", respond: async () => ({ status: 200, ...(await metrics.scrape()) }) },
+      { path: "/debug/state", respond: () => json(200, agent.describe()) },
+    ],
+    logger: log,
+  });
+  lifecycle.onShutdown("health and metrics", () => server.close());
+}
