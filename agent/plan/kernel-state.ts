@@ -64,7 +64,7 @@ export interface RouteSpec {
   /** Device by name; undefined: the kernel finds it (DirectRouting, contract 3.1). */
   readonly device: string | undefined;
   readonly onlink: boolean;
-  /** rtm_scope: "global" unless noted in contract 3. */
+  /** rtm_scope: "global" unless noted in contract 3. IPv6 has none and is always "global". */
   readonly scope: "global" | "link";
   /** Blackhole routes have neither gateway nor device. */
   readonly type: "unicast" | "blackhole";
