@@ -7,6 +7,7 @@
  * can be planned, and an empty plan that may delete would tear down a data plane that works.
  */
 import type { Clock } from "../../common/async/clock.ts";
+import type { TwillError } from "../../common/errors.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import type { Logger } from "../../common/log.ts";
 import { type Cidr, sameCidr } from "../../common/net/cidr.ts";
@@ -18,10 +19,12 @@ import { objectsOf } from "../plan/kernel-object.ts";
 import { makePlanner } from "../plan/make-planner.ts";
 import { networksOf } from "../plan/peer-context.ts";
 import { PlanBook } from "../plan/plan-book.ts";
+import type { TunnelPeer } from "../tunnel/peer-table.ts";
+import type { WantedTunnel } from "../tunnel/tunnel-driver.ts";
 import type { PlanStamp } from "./board.ts";
 import type { NodeInput, NodeReconciler, ReconcileReport } from "./node-reconciler.ts";
 import { Reconciler, type ReconcilerPorts } from "./reconciler.ts";
-import type { PassReport } from "./report.ts";
+import type { ObjectFailure, PassReport } from "./report.ts";
 
 /** The peer table as it stands; read when everything must be planned anew. */
 export interface PlannedTable {
@@ -37,7 +40,18 @@ export interface DataPlaneOptions {
   readonly previousNetworks: readonly Cidr[];
 }
 
-export type DataPlanePorts = Omit<ReconcilerPorts, "report"> & { readonly table: PlannedTable };
+/** The packet loop of the udp backend (agent/tunnel/tunnel-driver.ts). */
+export interface TunnelPort {
+  setWanted(wanted: WantedTunnel | undefined): void;
+  setPeers(peers: readonly TunnelPeer[]): void;
+  /** Why the wanted tunnel is not open. */
+  readonly problem: TwillError | undefined;
+}
+
+export type DataPlanePorts = Omit<ReconcilerPorts, "report"> & {
+  readonly table: PlannedTable;
+  readonly tunnel: TunnelPort;
+};
 
 export class DataPlane implements NodeReconciler {
   readonly #table: PlannedTable;
@@ -45,6 +59,7 @@ export class DataPlane implements NodeReconciler {
   readonly #log: Logger;
   readonly #options: DataPlaneOptions;
   readonly #reconciler: Reconciler;
+  readonly #tunnel: TunnelPort;
   readonly #listeners: ((report: ReconcileReport) => void)[] = [];
   #networks: readonly Cidr[];
   #planner: BackendPlanner | undefined;
@@ -53,12 +68,14 @@ export class DataPlane implements NodeReconciler {
   #refusal: string | undefined;
   #problems: readonly PeerProblem[] = [];
   #wasInSync = false;
+  #lastPass: PassReport | undefined;
 
   constructor(ports: DataPlanePorts, options: DataPlaneOptions) {
     this.#table = ports.table;
     this.#clock = ports.clock;
     this.#log = ports.log;
     this.#options = options;
+    this.#tunnel = ports.tunnel;
     this.#networks = options.previousNetworks;
     this.#reconciler = new Reconciler({ ...ports, report: (report) => this.#onPass(report) });
   }
@@ -89,18 +106,25 @@ export class DataPlane implements NodeReconciler {
     this.#book = new PlanBook(made.planner, this.#own, extra);
     this.#book.update(this.#table.leases(), []);
     this.#planAll(this.#book);
+    this.#wantTunnel(made.planner, this.#own);
   }
 
   setPeers(change: TableChange): void {
     if (this.#book === undefined) return;
     const delta = this.#book.update(change.upserts, change.removes);
     this.#noteProblems(this.#book);
+    this.#fillTunnel(this.#book);
     const stamp = this.#stamp(change.position, this.#table.isInSync);
     this.#reconciler.plan({ kind: "patch", delta, stamp });
   }
 
   onReport(listener: (report: ReconcileReport) => void): void {
     this.#listeners.push(listener);
+  }
+
+  /** The tunnel has opened or failed: what is reported changes without a pass. */
+  tunnelChanged(): void {
+    if (this.#lastPass !== undefined) this.#tellOf({ ...this.#lastPass, drift: [], applyMs: 0 });
   }
 
   /** Compares everything with the kernel soon. */
@@ -130,6 +154,18 @@ export class DataPlane implements NodeReconciler {
     });
   }
 
+  /** Peers first: a tunnel that opens without them would refuse everybody for a moment. */
+  #wantTunnel({ tunnel }: BackendPlanner, own: Lease): void {
+    const address = own.subnets.v4?.ip;
+    const isWanted = tunnel !== undefined && address !== undefined;
+    if (isWanted && this.#book !== undefined) this.#fillTunnel(this.#book);
+    this.#tunnel.setWanted(isWanted ? { ...tunnel, address } : undefined);
+  }
+
+  #fillTunnel(book: PlanBook): void {
+    if (this.#planner?.tunnel !== undefined) this.#tunnel.setPeers(book.tunnelPeers());
+  }
+
   #stamp(position: TablePosition | undefined, isInSync: boolean): PlanStamp {
     return { position, isInSync, receivedMs: this.#clock.monotonicMs() };
   }
@@ -157,13 +193,19 @@ export class DataPlane implements NodeReconciler {
   }
 
   #onPass(report: PassReport): void {
-    const { stamp, devicesWork, failures, drift, applyMs } = report;
+    const { stamp } = report;
     if (stamp.isInSync && !this.#wasInSync) {
       const { peerCount } = this;
       const message = `in sync: the whole table is programmed, ${peerCount} peers`;
       this.#log.event("snapshot.applied", message, { ...stamp.position, peers: peerCount });
     }
     this.#wasInSync ||= stamp.isInSync;
+    this.#lastPass = report;
+    this.#tellOf(report);
+  }
+
+  #tellOf({ stamp, devicesWork, drift, applyMs, ...pass }: PassReport): void {
+    const failures = [...pass.failures, ...this.#tunnelFailures()];
     const foreign = failures.find(({ code }) => code === "DEVICE_FOREIGN");
     this.#tell({
       applied: stamp.position,
@@ -177,6 +219,13 @@ export class DataPlane implements NodeReconciler {
       repaired: drift,
       applyMs,
     });
+  }
+
+  #tunnelFailures(): readonly ObjectFailure[] {
+    const { problem } = this.#tunnel;
+    const key = this.#planner?.tunnel?.deviceName;
+    if (problem === undefined || key === undefined) return [];
+    return [{ kind: "tunnel", key, code: problem.code, message: problem.message }];
   }
 
   #refused(refusal: string): ReconcileReport {

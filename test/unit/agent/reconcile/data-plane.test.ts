@@ -2,10 +2,18 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PeerTable } from "../../../../agent/peers/peer-table.ts";
-import { DataPlane, type DataPlaneOptions } from "../../../../agent/reconcile/data-plane.ts";
+import {
+  DataPlane,
+  type DataPlaneOptions,
+  type TunnelPort,
+} from "../../../../agent/reconcile/data-plane.ts";
 import type { NodeInput, ReconcileReport } from "../../../../agent/reconcile/node-reconciler.ts";
+import type { TunnelPeer } from "../../../../agent/tunnel/peer-table.ts";
+import type { WantedTunnel } from "../../../../agent/tunnel/tunnel-driver.ts";
+import { TwillError } from "../../../../common/errors.ts";
 import type { Lease } from "../../../../common/lease/lease.ts";
 import { digestOf, formatDigest } from "../../../../common/lease/lease-digest.ts";
+import { formatIp } from "../../../../common/net/ip.ts";
 import type { FakeKernel } from "../../../support/fake-kernel.ts";
 import {
   hostFacts,
@@ -24,12 +32,29 @@ import { seededRandom } from "../../../support/seeded-random.ts";
 
 const OWN = vxlanLease(1, { ip: "10.99.0.1", data: vtepData(IDENTITY.vtepMac) });
 
+/** Remembers what it was told. */
+class FakeTunnelPort implements TunnelPort {
+  readonly told: string[] = [];
+  problem: TwillError | undefined;
+
+  setWanted(wanted: WantedTunnel | undefined): void {
+    const text =
+      wanted && `${wanted.deviceName} ${formatIp(wanted.bind)} ${formatIp(wanted.address)}`;
+    this.told.push(`want ${text ?? "none"}`);
+  }
+
+  setPeers(peers: readonly TunnelPeer[]): void {
+    this.told.push(`peers ${peers.map(({ remote }) => formatIp(remote)).join(" ")}`);
+  }
+}
+
 class Bench implements AsyncDisposable {
   readonly kernel: FakeKernel;
   readonly clock = new ManualClock();
   readonly log = new LogCapture();
   readonly table = new PeerTable();
   readonly reports: ReconcileReport[] = [];
+  readonly tunnel = new FakeTunnelPort();
   readonly plane: DataPlane;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -38,7 +63,15 @@ class Bench implements AsyncDisposable {
     this.kernel = kernel;
     const { clock, log, table } = this;
     this.plane = new DataPlane(
-      { kernel, clock, log, table, random: seededRandom(1), sysctl: { write: async () => true } },
+      {
+        kernel,
+        clock,
+        log,
+        table,
+        random: seededRandom(1),
+        sysctl: { write: async () => true },
+        tunnel: this.tunnel,
+      },
       { blackholeRoute: false, previousNetworks: [], ...options },
     );
     this.plane.onReport((report) => this.reports.push(report));
@@ -232,5 +265,44 @@ describe("the data plane", () => {
     bench.clock.skip(30);
     await snapshot;
     assert.equal(bench.report?.applyMs, 30);
+  });
+
+  it("gives the udp backend's packet loop its place and its peers, peers first", async () => {
+    await using bench = new Bench();
+    const config = networkConfig({ type: "udp", port: 8285 });
+    const words = { type: "", data: "" };
+    await bench.node({ config });
+    assert.deepEqual(bench.tunnel.told, [], "no address without a lease");
+    await bench.node({ config, own: OWN });
+    await bench.snapshot(7, [OWN, vxlanLease(2, words), vxlanLease(3, words)]);
+    assert.deepEqual(bench.tunnel.told, [
+      "peers ",
+      "want flannel0 10.99.0.1 10.244.1.0",
+      "peers 10.99.0.2 10.99.0.3",
+    ]);
+    assert.match(bench.kernel.describe(), /link flannel0 tun/);
+    assert.match(bench.kernel.describe(), /route 10\.244\.0\.0\/16 dev flannel0/);
+    await bench.node({ own: OWN });
+    assert.equal(bench.tunnel.told.at(-1), "want none", "another backend");
+  });
+
+  it("reports what the packet loop cannot do, and when it can again", async () => {
+    await using bench = new Bench();
+    await bench.node({ config: networkConfig({ type: "udp", port: 8285 }), own: OWN });
+    await bench.snapshot(7, [OWN]);
+    bench.tunnel.problem = new TwillError("KERNEL_REFUSED", "cannot bind 10.99.0.1:8285");
+    bench.plane.tunnelChanged();
+    assert.deepEqual(bench.report?.failures, [
+      {
+        kind: "tunnel",
+        key: "flannel0",
+        code: "KERNEL_REFUSED",
+        message: "cannot bind 10.99.0.1:8285",
+      },
+    ]);
+    bench.tunnel.problem = undefined;
+    bench.plane.tunnelChanged();
+    assert.deepEqual(bench.report?.failures, []);
+    assert.equal(bench.report?.applied?.revision, 7);
   });
 });
