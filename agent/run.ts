@@ -16,6 +16,8 @@ import type { AgentCommand, AgentOptions } from "./options.ts";
 import { DataPlane } from "./reconcile/data-plane.ts";
 import { openChannel } from "./rpc/channel.ts";
 import { SyncStream } from "./rpc/sync-stream.ts";
+import { TunnelDriver } from "./tunnel/tunnel-driver.ts";
+import { showTunnel } from "./tunnel/tunnel-metrics.ts";
 
 type RunCommand = Extract<AgentCommand, { kind: "run" | "cleanup" }>;
 
@@ -62,11 +64,27 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
   const systemd = new Systemd({ env, pid, clock: systemClock, logger: log, isLive });
   lifecycle.onShutdown("systemd", () => systemd.stopping());
   await using kernel = new NetlinkKernel();
+  const tunnel = new TunnelDriver({
+    // Loaded for the udp backend alone.
+    open: async (wanted) => (await import("./tunnel/udp-tunnel.ts")).openUdpTunnel(wanted),
+    clock: systemClock,
+    log,
+    random: Math.random,
+  });
+  showTunnel(metrics, () => tunnel.stats());
   const agent = await NodeAgent.open(options, {
     kernel,
     makeReconciler: (table, { networks }) =>
       new DataPlane(
-        { kernel, sysctl: procSysctl(), clock: systemClock, log, random: Math.random, table },
+        {
+          kernel,
+          sysctl: procSysctl(),
+          tunnel,
+          clock: systemClock,
+          log,
+          random: Math.random,
+          table,
+        },
         { blackholeRoute: options.rules.blackholeRoute, previousNetworks: networks },
       ),
     openStream: async (endpoint) =>

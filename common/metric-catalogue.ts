@@ -156,6 +156,24 @@ export const METRICS = {
     help: "Objects that somebody else had changed and that were put right, by kind.",
     labels: ["kind"],
   },
+  twill_tunnel_packets_total: {
+    type: "counter",
+    on: "agent",
+    help: "Packets the udp backend carried, as containers send them, by direction.",
+    labels: ["direction"],
+  },
+  twill_tunnel_bytes_total: {
+    type: "counter",
+    on: "agent",
+    help: "Bytes of those packets.",
+    labels: ["direction"],
+  },
+  twill_tunnel_drops_total: {
+    type: "counter",
+    on: "agent",
+    help: "Packets the udp backend did not carry, by reason.",
+    labels: ["reason"],
+  },
 } as const satisfies Readonly<Record<string, MetricSpec>>;
 
 type Catalogue = typeof METRICS;

@@ -7,6 +7,7 @@
  * can be planned, and an empty plan that may delete would tear down a data plane that works.
  */
 import type { Clock } from "../../common/async/clock.ts";
+import { TaskGroup } from "../../common/async/task-group.ts";
 import type { TwillError } from "../../common/errors.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import type { Logger } from "../../common/log.ts";
@@ -46,6 +47,8 @@ export interface TunnelPort {
   setPeers(peers: readonly TunnelPeer[]): void;
   /** Why the wanted tunnel is not open. */
   readonly problem: TwillError | undefined;
+  onChange(listener: () => void): void;
+  run(signal: AbortSignal): Promise<void>;
 }
 
 export type DataPlanePorts = Omit<ReconcilerPorts, "report"> & {
@@ -76,6 +79,7 @@ export class DataPlane implements NodeReconciler {
     this.#log = ports.log;
     this.#options = options;
     this.#tunnel = ports.tunnel;
+    this.#tunnel.onChange(() => this.#tunnelChanged());
     this.#networks = options.previousNetworks;
     this.#reconciler = new Reconciler({ ...ports, report: (report) => this.#onPass(report) });
   }
@@ -122,18 +126,22 @@ export class DataPlane implements NodeReconciler {
     this.#listeners.push(listener);
   }
 
-  /** The tunnel has opened or failed: what is reported changes without a pass. */
-  tunnelChanged(): void {
-    if (this.#lastPass !== undefined) this.#tellOf({ ...this.#lastPass, drift: [], applyMs: 0 });
-  }
-
   /** Compares everything with the kernel soon. */
   audit(): void {
     this.#reconciler.audit();
   }
 
-  run(signal: AbortSignal): Promise<void> {
-    return this.#reconciler.run(signal);
+  async run(signal: AbortSignal): Promise<void> {
+    const group = new TaskGroup(signal);
+    group.spawn((inner) => this.#reconciler.run(inner));
+    group.spawn((inner) => this.#tunnel.run(inner));
+    await group.join();
+    signal.throwIfAborted();
+  }
+
+  /** What is reported changes without a pass. */
+  #tunnelChanged(): void {
+    if (this.#lastPass !== undefined) this.#tellOf({ ...this.#lastPass, drift: [], applyMs: 0 });
   }
 
   #planDevices({ links }: BackendPlanner): void {

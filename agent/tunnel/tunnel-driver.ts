@@ -27,8 +27,6 @@ export interface TunnelPorts {
   readonly log: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
-  /** Called when the tunnel has opened or failed; must not throw. */
-  readonly onChange: () => void;
 }
 
 /** Short at first: a device that was deleted is back within a second. */
@@ -45,6 +43,7 @@ export class TunnelDriver {
   #problem: TwillError | undefined;
   /** What closed tunnels had counted. */
   #counted = NO_STATS;
+  readonly #listeners: (() => void)[] = [];
 
   constructor(ports: TunnelPorts) {
     this.#ports = ports;
@@ -65,6 +64,11 @@ export class TunnelDriver {
   /** Why the wanted tunnel is not open; undefined: it is, or none is wanted. */
   get problem(): TwillError | undefined {
     return this.#problem;
+  }
+
+  /** Called when the tunnel has opened or failed. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Since the start of the process. */
@@ -122,7 +126,7 @@ export class TunnelDriver {
       this.#problem = undefined;
       const message = `${wanted.deviceName} carries packets by ${formatIp(wanted.bind)}:${wanted.port}`;
       this.#ports.log.event("tunnel.opened", message, { device: wanted.deviceName });
-      this.#ports.onChange();
+      this.#tell();
       return tunnel;
     } catch (error) {
       signal.throwIfAborted();
@@ -140,7 +144,11 @@ export class TunnelDriver {
     const message = `${wanted.deviceName} carries no packets: ${failure.message}`;
     const fields = { key: wanted.deviceName, ...errorFields(failure) };
     this.#ports.log.event("tunnel.failed", message, fields);
-    this.#ports.onChange();
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
   }
 }
 

@@ -19,6 +19,7 @@ import { digestOf, formatDigest } from "../../common/lease/lease-digest.ts";
 import { noMetrics } from "../../common/metrics.ts";
 import { FakeControllerStream } from "./fake-controller-stream.ts";
 import type { FakeKernel } from "./fake-kernel.ts";
+import { FakeTunnelPort } from "./fake-tunnel-port.ts";
 import { LogCapture } from "./log-capture.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { machine } from "./reconcile-bench.ts";
@@ -57,7 +58,15 @@ export class AgentBench implements AsyncDisposable {
       kernel,
       makeReconciler: (table, { networks }) =>
         new DataPlane(
-          { kernel, clock, log, table, random, sysctl: { write: async () => true } },
+          {
+            kernel,
+            clock,
+            log,
+            table,
+            random,
+            sysctl: { write: async () => true },
+            tunnel: new FakeTunnelPort(),
+          },
           { blackholeRoute: options.rules.blackholeRoute, previousNetworks: networks },
         ),
       openStream: async (endpoint) => this.#open(endpoint),

@@ -2,19 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PeerTable } from "../../../../agent/peers/peer-table.ts";
-import {
-  DataPlane,
-  type DataPlaneOptions,
-  type TunnelPort,
-} from "../../../../agent/reconcile/data-plane.ts";
+import { DataPlane, type DataPlaneOptions } from "../../../../agent/reconcile/data-plane.ts";
 import type { NodeInput, ReconcileReport } from "../../../../agent/reconcile/node-reconciler.ts";
-import type { TunnelPeer } from "../../../../agent/tunnel/peer-table.ts";
-import type { WantedTunnel } from "../../../../agent/tunnel/tunnel-driver.ts";
 import { TwillError } from "../../../../common/errors.ts";
 import type { Lease } from "../../../../common/lease/lease.ts";
 import { digestOf, formatDigest } from "../../../../common/lease/lease-digest.ts";
-import { formatIp } from "../../../../common/net/ip.ts";
 import type { FakeKernel } from "../../../support/fake-kernel.ts";
+import { FakeTunnelPort } from "../../../support/fake-tunnel-port.ts";
 import {
   hostFacts,
   IDENTITY,
@@ -31,22 +25,6 @@ import { machine } from "../../../support/reconcile-bench.ts";
 import { seededRandom } from "../../../support/seeded-random.ts";
 
 const OWN = vxlanLease(1, { ip: "10.99.0.1", data: vtepData(IDENTITY.vtepMac) });
-
-/** Remembers what it was told. */
-class FakeTunnelPort implements TunnelPort {
-  readonly told: string[] = [];
-  problem: TwillError | undefined;
-
-  setWanted(wanted: WantedTunnel | undefined): void {
-    const text =
-      wanted && `${wanted.deviceName} ${formatIp(wanted.bind)} ${formatIp(wanted.address)}`;
-    this.told.push(`want ${text ?? "none"}`);
-  }
-
-  setPeers(peers: readonly TunnelPeer[]): void {
-    this.told.push(`peers ${peers.map(({ remote }) => formatIp(remote)).join(" ")}`);
-  }
-}
 
 class Bench implements AsyncDisposable {
   readonly kernel: FakeKernel;
@@ -290,8 +268,7 @@ describe("the data plane", () => {
     await using bench = new Bench();
     await bench.node({ config: networkConfig({ type: "udp", port: 8285 }), own: OWN });
     await bench.snapshot(7, [OWN]);
-    bench.tunnel.problem = new TwillError("KERNEL_REFUSED", "cannot bind 10.99.0.1:8285");
-    bench.plane.tunnelChanged();
+    bench.tunnel.change(new TwillError("KERNEL_REFUSED", "cannot bind 10.99.0.1:8285"));
     assert.deepEqual(bench.report?.failures, [
       {
         kind: "tunnel",
@@ -300,8 +277,7 @@ describe("the data plane", () => {
         message: "cannot bind 10.99.0.1:8285",
       },
     ]);
-    bench.tunnel.problem = undefined;
-    bench.plane.tunnelChanged();
+    bench.tunnel.change(undefined);
     assert.deepEqual(bench.report?.failures, []);
     assert.equal(bench.report?.applied?.revision, 7);
   });

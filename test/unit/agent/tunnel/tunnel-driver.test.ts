@@ -74,9 +74,9 @@ function start(t: TestContext) {
     clock,
     log,
     random: () => 0.5,
-    onChange: () => {
-      changes += 1;
-    },
+  });
+  driver.onChange(() => {
+    changes += 1;
   });
   const stop = new AbortController();
   const running = driver.run(stop.signal).catch((error: unknown) => error);
