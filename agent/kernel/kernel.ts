@@ -28,6 +28,8 @@ export interface LinkState {
   readonly lowerIndex: number;
   /** Present for kind "vxlan". */
   readonly vxlan: VxlanInfo | undefined;
+  /** Present for kind "ipip". */
+  readonly ipip?: IpipInfo;
 }
 
 export interface VxlanInfo {
@@ -40,6 +42,11 @@ export interface VxlanInfo {
   readonly gbp: boolean;
   readonly l2miss: boolean;
   readonly l3miss: boolean;
+}
+
+export interface IpipInfo {
+  readonly local: Ip | undefined;
+  readonly remote: Ip | undefined;
 }
 
 export interface AddressState extends AddressSpec {

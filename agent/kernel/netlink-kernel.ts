@@ -5,7 +5,7 @@
  */
 import { closeSync } from "node:fs";
 import type { Family, Ip } from "../../common/net/ip.ts";
-import type { LinkSpec, TunLink, VxlanLink } from "../plan/kernel-state.ts";
+import type { LinkSpec, TunLink } from "../plan/kernel-state.ts";
 import type {
   AddressState,
   ChangeFailure,
@@ -30,6 +30,7 @@ import {
   encodeLinkDeletion,
   encodeLinkDump,
 } from "./netlink-link.ts";
+import type { NetlinkLink } from "./netlink-link-info.ts";
 import { MONITOR_GROUPS, NetlinkMonitor } from "./netlink-monitor.ts";
 import { LinkNames, type NameOf } from "./netlink-names.ts";
 import {
@@ -157,7 +158,7 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
   }
 
   createLink(link: LinkSpec, signal: AbortSignal): Promise<void> {
-    return link.kind === "tun" ? this.#createTun(link, signal) : this.#createVxlan(link, signal);
+    return link.kind === "tun" ? this.#createTun(link, signal) : this.#createByLink(link, signal);
   }
 
   async setLink(name: string, set: LinkChange, signal: AbortSignal): Promise<void> {
@@ -214,11 +215,8 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
     await Promise.all([this.#writes[Symbol.asyncDispose](), this.#reads[Symbol.asyncDispose]()]);
   }
 
-  async #createVxlan(link: VxlanLink, signal: AbortSignal): Promise<void> {
-    const lowerIndex = await this.#names.indexOf(link.lower, signal);
-    if (lowerIndex === undefined) {
-      throw refused(`create ${link.name}`, "ENODEV", `there is no interface ${link.lower}`);
-    }
+  async #createByLink(link: NetlinkLink, signal: AbortSignal): Promise<void> {
+    const lowerIndex = await this.#lowerIndexOf(link, signal);
     const refusal = await this.#writeOne(
       (writer, seq) => encodeLinkCreation(writer, link, lowerIndex, seq),
       signal,
@@ -227,6 +225,13 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
     const { errno, sentence } = refusal;
     if (errno === "EOPNOTSUPP") throw unsupportedLink(link.name, link.kind, sentence);
     throw refused(`create ${link.name}`, errno, sentence);
+  }
+
+  async #lowerIndexOf(link: NetlinkLink, signal: AbortSignal): Promise<number> {
+    if (link.kind !== "vxlan") return 0;
+    const index = await this.#names.indexOf(link.lower, signal);
+    if (index !== undefined) return index;
+    throw refused(`create ${link.name}`, "ENODEV", `there is no interface ${link.lower}`);
   }
 
   /** The kernel makes TUN devices by ioctl only; loaded for the udp backend alone. */

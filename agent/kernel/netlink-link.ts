@@ -1,10 +1,10 @@
 /**
  * Links as rtnetlink messages (struct ifinfomsg). Devices are asked for by name, so no index
- * can be stale. The vxlan attributes are those of contract 3.1.
+ * can be stale. What a kind of device adds is in netlink-link-info.ts.
  */
-import type { VxlanLink } from "../plan/kernel-state.ts";
-import type { LinkChange, LinkState, VxlanInfo } from "./kernel.ts";
+import type { LinkChange, LinkState } from "./kernel.ts";
 import { NLM_F_CREATE_EXCL, NLM_F_DUMP, RTM } from "./netlink-constants.ts";
+import { decodeLinkInfo, encodeLinkInfo, type NetlinkLink } from "./netlink-link-info.ts";
 import { Attributes, type Message } from "./netlink-message.ts";
 import type { MessageWriter } from "./netlink-writer.ts";
 
@@ -18,33 +18,11 @@ const IFLA_LINK = 5;
 const IFLA_TXQLEN = 13;
 const IFLA_LINKINFO = 18;
 const IFLA_EXT_MASK = 29;
-const IFLA_INFO_KIND = 1;
-const IFLA_INFO_DATA = 2;
 /** Leaves out the counters, most of a link's message. */
 const RTEXT_FILTER_SKIP_STATS = 8;
-const VXLAN = {
-  ID: 1,
-  GROUP: 2,
-  LINK: 3,
-  LOCAL: 4,
-  TTL: 5,
-  TOS: 6,
-  LEARNING: 7,
-  PROXY: 11,
-  RSC: 12,
-  L2MISS: 13,
-  L3MISS: 14,
-  PORT: 15,
-  GROUP6: 16,
-  LOCAL6: 17,
-  UDP_ZERO_CSUM6_TX: 19,
-  UDP_ZERO_CSUM6_RX: 20,
-  GBP: 23,
-} as const;
 
 const attributes = new Attributes();
 const infoAttributes = new Attributes();
-const dataAttributes = new Attributes();
 
 /** Longer names cannot be those of a device (IFNAMSIZ with its closing zero). */
 const LONGEST_NAME_BYTES = 15;
@@ -55,7 +33,7 @@ export function isDeviceName(name: string): boolean {
 
 export function encodeLinkCreation(
   writer: MessageWriter,
-  link: VxlanLink,
+  link: NetlinkLink,
   lowerIndex: number,
   seq: number,
 ): void {
@@ -64,30 +42,10 @@ export function encodeLinkCreation(
   writer.attributeText(IFLA_IFNAME, link.name);
   writer.attributeU32(IFLA_MTU, link.mtuBytes);
   // Set at creation: a MAC that the kernel drew would be replaced by systemd's own policy.
-  writer.attributeMac(IFLA_ADDRESS, link.mac);
+  if (link.kind === "vxlan") writer.attributeMac(IFLA_ADDRESS, link.mac);
   writer.attributeU32(IFLA_TXQLEN, 0);
-  writer.nest(IFLA_LINKINFO, () => {
-    writer.attributeText(IFLA_INFO_KIND, link.kind);
-    writer.nest(IFLA_INFO_DATA, () => encodeVxlan(writer, link, lowerIndex));
-  });
+  writer.nest(IFLA_LINKINFO, () => encodeLinkInfo(writer, link, lowerIndex));
   writer.end();
-}
-
-function encodeVxlan(writer: MessageWriter, link: VxlanLink, lowerIndex: number): void {
-  writer.attributeU32(VXLAN.ID, link.vni);
-  writer.attributeU32(VXLAN.LINK, lowerIndex);
-  writer.attributeIp(link.local.family === 4 ? VXLAN.LOCAL : VXLAN.LOCAL6, link.local);
-  writer.attributeU8(VXLAN.TTL, 0);
-  writer.attributeU8(VXLAN.TOS, 0);
-  writer.attributeU8(VXLAN.LEARNING, link.learning ? 1 : 0);
-  writer.attributeU8(VXLAN.PROXY, 0);
-  writer.attributeU8(VXLAN.RSC, 0);
-  writer.attributeU8(VXLAN.L2MISS, 0);
-  writer.attributeU8(VXLAN.L3MISS, 0);
-  writer.attributeU8(VXLAN.UDP_ZERO_CSUM6_TX, 0);
-  writer.attributeU8(VXLAN.UDP_ZERO_CSUM6_RX, 0);
-  if (link.gbp) writer.attributeFlag(VXLAN.GBP);
-  if (link.port !== 0) writer.attributePort(VXLAN.PORT, link.port);
 }
 
 export function encodeLinkChange(
@@ -138,17 +96,14 @@ export function decodeLink(message: Message): LinkState | undefined {
   if (head === undefined) return undefined;
   const flags = message.u32(8);
   const info = attributes.nested(IFLA_LINKINFO, infoAttributes);
-  const kind = info?.text(IFLA_INFO_KIND) ?? "";
-  const data = kind === "vxlan" ? info?.nested(IFLA_INFO_DATA, dataAttributes) : undefined;
   return {
     ...head,
-    kind,
     up: (flags & IFF_UP) !== 0,
     running: (flags & IFF_RUNNING) !== 0,
     mtuBytes: attributes.u32(IFLA_MTU) ?? 0,
     mac: attributes.mac(IFLA_ADDRESS),
     lowerIndex: attributes.u32(IFLA_LINK) ?? 0,
-    vxlan: data === undefined ? undefined : decodeVxlan(data),
+    ...decodeLinkInfo(info),
   };
 }
 
@@ -159,20 +114,6 @@ export function decodeLinkName(
   if (message.bodyLength < IFINFOMSG_BYTES || message.u8(0) !== 0) return undefined;
   const name = message.attributes(IFINFOMSG_BYTES, attributes).text(IFLA_IFNAME);
   return name === undefined || name === "" ? undefined : { index: message.u32(4), name };
-}
-
-function decodeVxlan(data: Attributes): VxlanInfo {
-  return {
-    vni: data.u32(VXLAN.ID) ?? 0,
-    lowerIndex: data.u32(VXLAN.LINK) ?? 0,
-    local: data.ip(VXLAN.LOCAL) ?? data.ip(VXLAN.LOCAL6),
-    group: data.ip(VXLAN.GROUP) ?? data.ip(VXLAN.GROUP6),
-    port: data.port(VXLAN.PORT) ?? 0,
-    learning: data.u8(VXLAN.LEARNING) === 1,
-    gbp: data.has(VXLAN.GBP),
-    l2miss: data.u8(VXLAN.L2MISS) === 1,
-    l3miss: data.u8(VXLAN.L3MISS) === 1,
-  };
 }
 
 function ifinfomsg(

@@ -9,7 +9,7 @@ import { type Family, formatIp, type Ip } from "../../common/net/ip.ts";
 import type { Mac } from "../../common/net/mac.ts";
 
 /** A device of ours, by name; it is created, adopted or made anew as a whole. */
-export type LinkSpec = VxlanLink | TunLink;
+export type LinkSpec = VxlanLink | TunLink | IpipLink;
 
 export interface VxlanLink {
   readonly kind: "vxlan";
@@ -35,6 +35,14 @@ export interface TunLink {
   readonly kind: "tun";
   readonly name: string;
   readonly mtuBytes: number;
+}
+
+/** The ipip backend's device (contract 3.4): it has no remote, each route names its own. */
+export interface IpipLink {
+  readonly kind: "ipip";
+  readonly name: string;
+  readonly mtuBytes: number;
+  readonly local: Ip;
 }
 
 export interface AddressSpec {

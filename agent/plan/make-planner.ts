@@ -3,6 +3,7 @@
 import { allocPlanner } from "./alloc.ts";
 import type { MadePlanner, PlannerInput } from "./backend-planner.ts";
 import { hostGwPlanner } from "./host-gw.ts";
+import { ipipPlanner } from "./ipip.ts";
 import { udpPlanner } from "./udp.ts";
 import { vxlanPlanner } from "./vxlan.ts";
 
@@ -18,6 +19,7 @@ export function makePlanner(input: PlannerInput): MadePlanner {
     case "udp":
       return udpPlanner(input, backend);
     case "ipip":
+      return ipipPlanner(input, backend);
     case "wireguard":
     case "extension":
       return { kind: "refused", reason: `backend ${backend.type} is not available in this build` };

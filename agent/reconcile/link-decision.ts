@@ -10,8 +10,8 @@
  */
 import { formatIp, sameIp } from "../../common/net/ip.ts";
 import type { Mac } from "../../common/net/mac.ts";
-import type { LinkChange, LinkState, VxlanInfo } from "../kernel/kernel.ts";
-import type { LinkSpec, VxlanLink } from "../plan/kernel-state.ts";
+import type { IpipInfo, LinkChange, LinkState, VxlanInfo } from "../kernel/kernel.ts";
+import type { IpipLink, LinkSpec, VxlanLink } from "../plan/kernel-state.ts";
 
 export type LinkDecision =
   | { readonly kind: "create" }
@@ -49,9 +49,16 @@ export function macOf(spec: LinkSpec): Mac | undefined {
 /** The device as it should be, for reports of drift. */
 export function formatLink(spec: LinkSpec): string {
   const { name, kind, mtuBytes } = spec;
-  if (spec.kind === "tun") return `${name} ${kind} mtu ${mtuBytes} up`;
-  const { vni, mac, local, lower } = spec;
-  return `${name} ${kind} id ${vni} local ${formatIp(local)} dev ${lower} mtu ${mtuBytes} address ${mac} up`;
+  switch (spec.kind) {
+    case "tun":
+      return `${name} ${kind} mtu ${mtuBytes} up`;
+    case "ipip":
+      return `${name} ${kind} local ${formatIp(spec.local)} mtu ${mtuBytes} up`;
+    case "vxlan": {
+      const { vni, mac, local, lower } = spec;
+      return `${name} ${kind} id ${vni} local ${formatIp(local)} dev ${lower} mtu ${mtuBytes} address ${mac} up`;
+    }
+  }
 }
 
 /** The first thing that cannot be changed on a living device and is not as it should be. */
@@ -63,11 +70,22 @@ function misfitOf(
   switch (spec.kind) {
     case "tun":
       return undefined;
+    case "ipip":
+      return actual.ipip === undefined
+        ? "unreadable tunnel attributes"
+        : ipipMisfit(spec, actual.ipip);
     case "vxlan":
       return actual.vxlan === undefined
         ? "unreadable VXLAN attributes"
         : vxlanMisfit(spec, actual.vxlan, lower);
   }
+}
+
+/** flannel's rule (contract 3.4): the local address must be ours, and no remote may be set. */
+function ipipMisfit(spec: IpipLink, actual: IpipInfo): string | undefined {
+  if (actual.remote !== undefined) return `remote ${formatIp(actual.remote)}`;
+  if (actual.local === undefined) return "no local address";
+  return sameIp(actual.local, spec.local) ? undefined : `local ${formatIp(actual.local)}`;
 }
 
 function vxlanMisfit(

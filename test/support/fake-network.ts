@@ -19,6 +19,7 @@ import {
   addressKey,
   type FdbSpec,
   fdbKey,
+  type IpipLink,
   type LinkSpec,
   type NeighbourSpec,
   neighbourKey,
@@ -96,6 +97,7 @@ export class FakeNetwork {
       this.addDevice({ name: link.name, kind: "tun", mac: undefined, mtuBytes: link.mtuBytes });
       return DONE;
     }
+    if (link.kind === "ipip") return this.#createIpip(link);
     const lower = this.links.get(link.lower);
     if (lower === undefined) return no("ENODEV");
     const port = link.port === 0 ? 8472 : link.port;
@@ -125,6 +127,20 @@ export class FakeNetwork {
         l3miss: false,
       },
     });
+    return DONE;
+  }
+
+  /** The kernel keeps one tunnel of a local address without a remote. */
+  #createIpip({ name, mtuBytes, local }: IpipLink): Verdict {
+    const taken = [...this.links.values()].some(
+      ({ ipip }) =>
+        ipip?.local !== undefined && ipip.remote === undefined && sameIp(ipip.local, local),
+    );
+    if (taken) return no("EEXIST");
+    const index = this.#nextIndex;
+    const state = { up: false, running: false, mac: undefined, lowerIndex: 0, vxlan: undefined };
+    const ipip = { local, remote: undefined };
+    this.#addLink({ index, name, kind: "ipip", mtuBytes, ...state, ipip });
     return DONE;
   }
 

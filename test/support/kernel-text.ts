@@ -10,6 +10,9 @@ export function formatKernelState(state: KernelState): string {
 
 function formatLink(link: LinkSpec): string {
   if (link.kind === "tun") return `link ${link.name} mtu ${link.mtuBytes} tun`;
+  if (link.kind === "ipip") {
+    return `link ${link.name} mtu ${link.mtuBytes} ipip local ${formatIp(link.local)}`;
+  }
   const flags = `${link.learning ? " learning" : " nolearning"}${link.gbp ? " gbp" : ""}`;
   const port = link.port === 0 ? "" : ` dstport ${link.port}`;
   return (

@@ -10,11 +10,12 @@ it("picks the planner by the config's backend", () => {
     networkConfig({ type: "host-gw" }),
     networkConfig({ type: "alloc" }),
     networkConfig({ type: "udp", port: 8285 }),
+    networkConfig({ type: "ipip", directRouting: false }),
   ];
   const made = types.map((config) => makePlanner(plannerInput(config)));
   assert.deepEqual(
     made.map((one) => (one.kind === "planner" ? one.planner.type : one.reason)),
-    ["vxlan", "host-gw", "alloc", "udp"],
+    ["vxlan", "host-gw", "alloc", "udp", "ipip"],
   );
 });
 
