@@ -42,6 +42,11 @@ export const EVENTS = {
   ),
   "leadership.lost": event("warn", "this replica no longer allocates; reason"),
   "election.interrupted": event("warn", "a campaign or leadership ended; another campaign begins"),
+  "leader.buried": event(
+    "warn",
+    "the leader's process is gone (its address refuses connections); its election key was ended",
+  ),
+  "leader.unburied": event("warn", "a dead leader's key could not be deleted; tried again"),
   "leader.changed": event("info", "another replica leads"),
   "config.accepted": event("info", "a valid network config is in force; revision"),
   "config.rejected": event(
