@@ -108,7 +108,7 @@ export class Lab implements AsyncDisposable {
   }
 
   get pods(): readonly Pod[] {
-    return [...this.#pods.values()];
+    return this.nodes.flatMap((node) => this.#pods.get(node.name) ?? []);
   }
 
   get units(): readonly Unit[] {

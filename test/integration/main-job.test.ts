@@ -89,7 +89,7 @@ describe("three nodes, three controllers and etcd", () => {
           "not json",
           '{"Network":"10.244.0.0/33"}',
           '{"Network":"10.9.0.0/30"}',
-          "",
+          " ",
         ]) {
           await lab.registry.put(CONFIG_KEY, bad);
         }
