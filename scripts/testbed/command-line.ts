@@ -96,7 +96,8 @@ function addToolVerbs(program: Command, verbs: Verbs, done: (exit: number) => vo
     .argument("[command...]")
     .passThroughOptions()
     .action(async (target: string, argv: string[], { name }: { name: string }) =>
-      done(await verbs.exec(name, target, argv)),
+      // Everything behind the machine is the program's, but for the "--" that says so.
+      done(await verbs.exec(name, target, argv[0] === "--" ? argv.slice(1) : argv)),
     );
   withName(program.command("logs"))
     .description("logs of the named daemons, or of all")
