@@ -6,6 +6,7 @@ import { type AdminResponse, startAdminServer } from "../common/admin-server.ts"
 import { systemClock } from "../common/async/clock.ts";
 import { TaskGroup } from "../common/async/task-group.ts";
 import type { Environment } from "../common/config/option-table.ts";
+import type { TwillError } from "../common/errors.ts";
 import { Health } from "../common/health.ts";
 import { Lifecycle, nodeProcess } from "../common/lifecycle.ts";
 import { createLogger, type Logger } from "../common/log.ts";
@@ -78,12 +79,13 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
     wallMs: () => clock.wallMs(),
   });
   life.onShutdown("leader client", async () => allocator.close());
-  const registrar = new Registrar({ ...leases, allocator });
+  const storeFault = (): TwillError | undefined => faultOf(store) ?? views.fault;
+  const registrar = new Registrar({ ...leases, storeFault, allocator });
   const group = new TaskGroup(life.signal);
   const metrics = options.healthz === undefined ? noMetrics : await createMetrics("controller");
   const parts = {
     ...{ options, log, clock, random, metrics },
-    ...{ views, registrar, service, store, credentials },
+    ...{ views, registrar, service, store, storeFault, credentials },
   };
   const served = await serve({ ...parts, group });
   life.onShutdown("gRPC server", () => served.close());
@@ -132,6 +134,11 @@ async function startHealth(
     logger: log,
   });
   life.onShutdown("health server", () => server.close());
+}
+
+/** What the store's own calls say; the watch alone goes quiet when etcd does. */
+function faultOf({ state }: EtcdStore): TwillError | undefined {
+  return state.status.kind === "unavailable" ? state.status.error : undefined;
 }
 
 async function scrape(metrics: Metrics): Promise<AdminResponse> {

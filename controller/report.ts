@@ -1,5 +1,6 @@
 /** What this replica says of itself once a second: health, gRPC health, systemd's status line. */
 import type { Clock } from "../common/async/clock.ts";
+import type { TwillError } from "../common/errors.ts";
 import { type Health, type HealthComponent, summarise } from "../common/health.ts";
 import type { Systemd } from "../common/systemd.ts";
 import type { LeaseService } from "./lease/lease-service.ts";
@@ -14,6 +15,7 @@ export interface ReportParts {
   readonly health: Health;
   readonly systemd: Systemd;
   readonly views: ViewService;
+  readonly storeFault: () => TwillError | undefined;
   readonly service: LeaseService;
   readonly served: Served;
 }
@@ -31,8 +33,9 @@ export async function reportForEver(parts: ReportParts, signal: AbortSignal): Pr
  * need only the table.
  */
 function report(parts: ReportParts, etcd: HealthComponent): void {
-  const { health, systemd, views, service, served } = parts;
-  const reason = views.isReady ? views.fault?.message : "the leases were not read yet";
+  const { health, systemd, views, service, served, storeFault } = parts;
+  const fault = storeFault()?.message;
+  const reason = views.isReady ? fault : (fault ?? "the leases were not read yet");
   if (reason === undefined) etcd.ok();
   else etcd.degraded(reason);
   served.setServing(views.isReady);

@@ -16,7 +16,7 @@ import {
 import type { RegistrationRequest } from "./decide.ts";
 import { LeaseTerm, type LeaseTermParts } from "./lease-term.ts";
 
-const RETRY: BackoffPolicy = { initialMs: 200, maxMs: 2000, factor: 2, jitter: 0.2 };
+const RETRY: BackoffPolicy = { initialMs: 50, maxMs: 2000, factor: 2, jitter: 0.2 };
 
 export class LeaseService implements Allocator {
   readonly #parts: LeaseTermParts;

@@ -32,6 +32,8 @@ export interface RegistrarParts {
   readonly random: () => number;
   readonly log: Logger;
   readonly views: ViewService;
+  /** Why etcd does not answer; undefined: it does. */
+  readonly storeFault: () => TwillError | undefined;
   /** Whoever leads, this replica or another. */
   readonly allocator: Allocator;
   /** Of the leases given out; said to agents while etcd cannot be asked for the rest. */
@@ -192,7 +194,7 @@ export class NodeClaim {
     request: RegistrationRequest,
     signal: AbortSignal,
   ): Promise<Registered | undefined> {
-    const { views, store, ttlSeconds } = this.#parts;
+    const { views, store, storeFault, ttlSeconds } = this.#parts;
     const { accepted } = views.view.config;
     if (accepted === undefined) return undefined;
     const held = standingLease(request, views.view.table, accepted.config);
@@ -200,7 +202,7 @@ export class NodeClaim {
     const answer: Registered = { kind: "registered", lease: held.lease, ttlSeconds, reused: true };
     if (held.etcdLease === NO_ETCD_LEASE) return { ...answer, ttlSeconds: 0 };
     // While etcd is away leases do not expire either; the node must not wait for it.
-    if (views.fault !== undefined) return answer;
+    if (storeFault() !== undefined) return answer;
     try {
       const left = await store.keepAlive(held.etcdLease, signal);
       return left === undefined ? undefined : { ...answer, ttlSeconds: left };

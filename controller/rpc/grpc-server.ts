@@ -53,7 +53,8 @@ export class GrpcServer {
     this.#server = new Server({
       "grpc.keepalive_time_ms": 4000,
       "grpc.keepalive_timeout_ms": 6000,
-      "grpc.max_concurrent_streams": 8,
+      // Another replica passes all its registrations on through one connection.
+      "grpc.max_concurrent_streams": 100,
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.enable_channelz": 0,
       interceptors: [this.#noticeFirstCall()],

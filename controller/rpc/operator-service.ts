@@ -1,4 +1,5 @@
 /** What operators see of this replica; twillctl asks every replica and merges the answers. */
+import type { TwillError } from "../../common/errors.ts";
 import { formatDigest } from "../../common/lease/lease-digest.ts";
 import { leaseToWire } from "../../common/lease/lease-wire.ts";
 import type {
@@ -19,8 +20,8 @@ export interface OperatorParts {
   readonly views: ViewService;
   /** Nodes whose streams are served here. */
   readonly nodes: () => readonly NodeStatus[];
-  /** "connected", or why the store does not answer. */
-  readonly store: () => string;
+  /** Why etcd does not answer; undefined: it does. */
+  readonly storeFault: () => TwillError | undefined;
 }
 
 export function createOperatorService(parts: OperatorParts, signal: AbortSignal): OperatorServer {
@@ -47,7 +48,7 @@ function describe(parts: OperatorParts): Status {
       accepted === undefined ? undefined : { revision: accepted.revision, json: accepted.json },
     leases: [...table.rows.values()].map(leaseStatus),
     nodes: [...parts.nodes()],
-    store: parts.store(),
+    store: parts.storeFault()?.message ?? "connected",
     warnings: warnings(parts),
     malformedKeys: table.malformed.size,
     controllers: table.candidates.flatMap(({ value }) => {
@@ -66,10 +67,11 @@ function leaseStatus(row: LeaseRow): LeaseStatus {
 }
 
 /** Codes are stable; docs/cli.md says what to do about each. */
-function warnings({ views }: OperatorParts): Warning[] {
+function warnings({ views, storeFault }: OperatorParts): Warning[] {
   const found: Warning[] = [];
-  if (views.fault !== undefined) {
-    found.push({ code: "STORE_STALE", message: `the table may be old: ${views.fault.message}` });
+  const stale = storeFault();
+  if (stale !== undefined) {
+    found.push({ code: "STORE_STALE", message: `the table may be old: ${stale.message}` });
   }
   const { fault } = views.view.config;
   if (fault !== undefined) found.push({ code: "CONFIG_FAULTY", message: fault });

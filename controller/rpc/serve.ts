@@ -15,7 +15,6 @@ import { loadPackageDefinition } from "../../proto/load.ts";
 import type { LeaseService } from "../lease/lease-service.ts";
 import type { Registrar } from "../lease/registrar.ts";
 import type { ControllerOptions } from "../options.ts";
-import type { EtcdStore } from "../store/etcd-store.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { createAllocatorService } from "./allocator-service.ts";
 import type { ReplicaCredentials } from "./credentials.ts";
@@ -35,7 +34,7 @@ export interface ServeParts {
   readonly views: ViewService;
   readonly registrar: Registrar;
   readonly service: LeaseService;
-  readonly store: EtcdStore;
+  readonly storeFault: () => TwillError | undefined;
   readonly credentials: ReplicaCredentials;
   readonly group: TaskGroup;
 }
@@ -52,7 +51,7 @@ export interface Served {
 }
 
 export async function serve(parts: ServeParts): Promise<Served> {
-  const { options, log, clock, views, service, store, group } = parts;
+  const { options, log, clock, views, service, storeFault, group } = parts;
   const server = new GrpcServer({
     listen: options.listen,
     credentials: parts.credentials.server,
@@ -64,12 +63,8 @@ export async function serve(parts: ServeParts): Promise<Served> {
     definition: AllocatorService,
     implementation: createAllocatorService(service, group.signal),
   });
-  const storeState = (): string =>
-    store.state.status.kind === "unavailable"
-      ? store.state.status.error.message
-      : store.state.status.kind;
   const operator = createOperatorService(
-    { self: options.address, views, nodes, store: storeState },
+    { self: options.address, views, nodes, storeFault },
     group.signal,
   );
   server.addService({ definition: OperatorService, implementation: operator });

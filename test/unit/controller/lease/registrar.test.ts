@@ -32,6 +32,7 @@ class Scene implements AsyncDisposable {
   /** What agents heard without asking. */
   readonly heard: (Registered | Refused)[] = [];
   asked = 0;
+  storeFault: TwillError | undefined;
   route: Allocator;
   readonly #group = new TaskGroup();
 
@@ -48,7 +49,8 @@ class Scene implements AsyncDisposable {
       },
       release: (node, signal) => this.route.release(node, signal),
     };
-    this.registrar = new Registrar({ ...parts, views: this.views, allocator });
+    const storeFault = (): TwillError | undefined => this.storeFault;
+    this.registrar = new Registrar({ ...parts, views: this.views, storeFault, allocator });
   }
 
   async start(): Promise<this> {
@@ -108,6 +110,9 @@ describe("registering through a replica", () => {
     scene.route = noLeader;
     assert.equal(told(await scene.open().register()), "10.5.1.0-24");
     scene.store.link = "down";
+    assert.equal(told(await scene.open().register()), "10.5.1.0-24");
+    scene.store.link = "hung";
+    scene.storeFault = new TwillError("STORE_UNAVAILABLE", "known to be away: nobody waits for it");
     assert.equal(told(await scene.open().register()), "10.5.1.0-24");
     assert.equal(told(await scene.open(3).register()), "NOT_LEADER");
   });
