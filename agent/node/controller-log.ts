@@ -69,7 +69,7 @@ export class ControllerLog {
       const isRefusal = ERROR_TRAITS[error.code].level === "error";
       const name = isRefusal ? "stream.rejected" : "controller.unreachable";
       log.event(name, `no stream with controller ${endpoint}; the data plane stays as it is`, {
-        key: `${endpoint} ${error.message}`,
+        key: endpoint,
         endpoint,
         ...errorFields(error),
       });

@@ -1,6 +1,7 @@
 /**
- * The end of a call as a TwillError: the one place that reads the gRPC statuses of
- * calls to controllers, whoever makes them. A controller's own code (trailer twill-code) beats the status it travelled in.
+ * The end of a call as a TwillError: the one place that reads the gRPC statuses of calls to
+ * controllers, whoever makes them. A controller's own code (trailer twill-code) beats the
+ * status it travelled in.
  */
 import { type Metadata, status } from "@grpc/grpc-js";
 import { type ErrorCode, isErrorCode, TwillError } from "../errors.ts";
@@ -32,8 +33,16 @@ export function fromCallError(error: unknown, endpoint: string): TwillError {
     typeof own === "string" && isErrorCode(own)
       ? own
       : (CODES.get(error.code) ?? "CONTROLLER_UNAVAILABLE");
-  const what = `controller ${endpoint}: ${error.details}`;
-  return new TwillError(code, what, { cause: error, context: { endpoint } });
+  // No cause: the details are all that grpc-js knows, and they are in the message.
+  const what = `controller ${endpoint}: ${plain(error.details)}`;
+  return new TwillError(code, what, { context: { endpoint } });
+}
+
+/** Without the words that grpc-js puts around what the socket said. */
+function plain(details: string): string {
+  return details
+    .replace(/^No connection established\. Last error: (Error: )?/, "")
+    .replace(/\.? ?Resolution note: $/, "");
 }
 
 interface ServiceErrorShape {
