@@ -14,6 +14,7 @@ import type { CachedTable } from "../host/table-cache.ts";
 import { LeaseHolder } from "../lease/lease-holder.ts";
 import type { AgentOptions } from "../options.ts";
 import { PeerTable } from "../peers/peer-table.ts";
+import { type ExternalInterface, sameAddresses } from "../plan/host-facts.ts";
 import type { NodeReconciler, ReconcileReport } from "../reconcile/node-reconciler.ts";
 import { ControllerChoice } from "../rpc/controller-choice.ts";
 import { Outbox } from "../rpc/outbox.ts";
@@ -56,6 +57,7 @@ export class NodeAgent {
   readonly #loop: NodeLoop;
   readonly #keeper: TableKeeper;
   #isCacheNoted = false;
+  #external: ExternalInterface | undefined;
 
   static async open(options: AgentOptions, ports: NodeAgentPorts): Promise<NodeAgent> {
     const { log } = ports;
@@ -145,8 +147,19 @@ export class NodeAgent {
   #makeHost(): HostWatch {
     const { clock, kernel, log } = this.#ports;
     const { wish } = this.#options;
-    const onChange = (): void => this.#loop.kick();
+    const onChange = (): void => {
+      this.#renewStream();
+      this.#loop.kick();
+    };
     return new HostWatch({ kernel, wish, clock, log, health: this.#status.host, onChange });
+  }
+
+  /** A connection from an address that is gone would be noticed by keep-alive, 10 s later. */
+  #renewStream(): void {
+    const [before, now] = [this.#external, this.#host.choice?.external];
+    if (now === undefined) return;
+    this.#external = now;
+    if (before !== undefined && !sameAddresses(before, now)) this.#session.renew();
   }
 
   #makeLoop(): NodeLoop {

@@ -3,7 +3,7 @@
  * addresses peers reach it by, and which peers are on the same link. Read from the kernel
  * by agent/host/host-facts.ts, read again when netlink says that something moved.
  */
-import type { Family, Ip } from "../../common/net/ip.ts";
+import { type Family, type Ip, sameIp } from "../../common/net/ip.ts";
 
 /** The interface that carries the underlay, with the address chosen of each family. */
 export interface ExternalInterface {
@@ -33,4 +33,13 @@ export function interfaceAddressOf(external: ExternalInterface, family: Family):
 
 export function publicAddressOf(host: HostFacts, family: Family): Ip | undefined {
   return family === 4 ? host.publicIp : host.publicIpv6;
+}
+
+const FAMILIES: readonly Family[] = [4, 6];
+
+export function sameAddresses(a: ExternalInterface, b: ExternalInterface): boolean {
+  return FAMILIES.every((family) => {
+    const [x, y] = [interfaceAddressOf(a, family), interfaceAddressOf(b, family)];
+    return x === undefined || y === undefined ? x === y : sameIp(x, y);
+  });
 }

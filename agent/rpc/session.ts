@@ -61,6 +61,7 @@ export interface SessionOptions {
 export class Session {
   readonly #options: SessionOptions;
   readonly #wake = new Trigger();
+  readonly #renewal = new Trigger();
   /** When the present stream was welcomed. */
   #welcomedAtMs: number | undefined;
 
@@ -102,6 +103,11 @@ export class Session {
     this.#wake.kick();
   }
 
+  /** Ends the present stream and opens another: its connection stands on what is gone. */
+  renew(): void {
+    if (this.isConnected) this.#renewal.kick();
+  }
+
   /** Holds a stream after another until `signal` is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     const { choice, clock, events } = this.#options;
@@ -130,10 +136,17 @@ export class Session {
       group.spawn(() => this.#read(stream, guard));
       group.spawn((inner) => this.#write(stream, inner));
       group.spawn((inner) => guard.run(inner));
+      group.spawn((inner) => this.#untilRenewal(endpoint, inner));
       await group.join();
     } finally {
       stream.close();
     }
+  }
+
+  async #untilRenewal(endpoint: string, signal: AbortSignal): Promise<void> {
+    await this.#renewal.wait(signal);
+    const what = `the stream with controller ${endpoint} stood on an address that is gone`;
+    throw new TwillError("CONTROLLER_UNAVAILABLE", what, { context: { endpoint } });
   }
 
   #ended(endpoint: string, error: TwillError): void {

@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { writeFileAtomic } from "../../agent/host/atomic-file.ts";
 import { NodeAgent } from "../../agent/node/node-agent.ts";
@@ -24,6 +23,11 @@ import { LogCapture } from "./log-capture.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { machine } from "./reconcile-bench.ts";
 import { randomBytes, seededRandom } from "./seeded-random.ts";
+
+/** The agent syncs its files; on a busy disk that would take as long as the whole test. */
+const MEMORY_DISK = "/dev/shm";
+/** Of 50 ms: ten seconds of the agent's time. */
+const TURNS = 200;
 
 export const CONFIG_JSON = '{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"}}';
 
@@ -46,7 +50,7 @@ export class AgentBench implements AsyncDisposable {
 
   /** A machine with eth0 10.99.0.1/24; nothing runs yet. */
   static async make(kernel = machine()): Promise<AgentBench> {
-    return new AgentBench(await mkdtemp(join(tmpdir(), "twill-agent-")), kernel);
+    return new AgentBench(await mkdtemp(join(MEMORY_DISK, "twill-agent-")), kernel);
   }
 
   async start(...argv: readonly string[]): Promise<NodeAgent> {
@@ -103,7 +107,7 @@ export class AgentBench implements AsyncDisposable {
 
   /** Lets time pass until it is so. */
   async until(what: string, isSo: () => boolean): Promise<void> {
-    for (let turn = 0; turn < 200; turn += 1) {
+    for (let turn = 0; turn < TURNS; turn += 1) {
       if (isSo()) return;
       await this.#turn();
     }
@@ -116,8 +120,14 @@ export class AgentBench implements AsyncDisposable {
     await this.clock.advance(50);
   }
 
-  subnetEnv(): Promise<string> {
-    return readFile(join(this.folder, "subnet.env"), "utf8");
+  /** Lets time pass until subnet.env says so. */
+  async untilSubnetEnv(pattern: RegExp): Promise<void> {
+    const file = join(this.folder, "subnet.env");
+    for (let turn = 0; turn < TURNS; turn += 1) {
+      if (pattern.test(await readFile(file, "utf8").catch(() => ""))) return;
+      await this.#turn();
+    }
+    assert.match(await readFile(file, "utf8"), pattern);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
