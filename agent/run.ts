@@ -9,11 +9,14 @@ import { createLogger, type Logger } from "../common/log.ts";
 import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
 import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
+import { commandRunner } from "./kernel/command.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
+import { watchRuleset } from "./kernel/ruleset-watch.ts";
 import { procSysctl } from "./kernel/sysctl.ts";
 import { NodeAgent } from "./node/node-agent.ts";
 import type { AgentCommand, AgentOptions } from "./options.ts";
 import { DataPlane } from "./reconcile/data-plane.ts";
+import { dataPlaneOptions } from "./reconcile/data-plane-options.ts";
 import { openChannel } from "./rpc/channel.ts";
 import { SyncStream } from "./rpc/sync-stream.ts";
 import { TunnelDriver } from "./tunnel/tunnel-driver.ts";
@@ -84,8 +87,10 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
           log,
           random: Math.random,
           table,
+          run: commandRunner(env["PATH"]),
+          watchRuleset,
         },
-        { blackholeRoute: options.rules.blackholeRoute, previousNetworks: networks },
+        dataPlaneOptions(options.rules, networks),
       ),
     openStream: async (endpoint) =>
       new SyncStream(await openChannel(endpoint, options.tls), endpoint),

@@ -109,6 +109,9 @@ export const EVENTS = {
     "warn",
     "the udp backend's packet loop could not start or has ended; it is tried again",
   ),
+  "rules.written": event("info", "packet-filter rules were written; which"),
+  "rules.removed": event("info", "packet-filter rules of the mode not in use were removed; which"),
+  "rules.left": event("warn", "packet-filter rules of the mode not in use could not be removed"),
   "link.unset": event("debug", "an optional setting of a device could not be made"),
   "link.removed": event("info", "a device of an earlier config was removed"),
   "drift.contested": event(

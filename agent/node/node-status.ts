@@ -54,7 +54,7 @@ export class NodeStatus {
     this.#isInSync ||= report.isInSync;
     const trouble = ownTrouble(report);
     if (trouble !== undefined) this.#dataPlane.degraded(trouble);
-    else if (report.isInSync) this.#dataPlane.ok();
+    else if (report.isInSync && report.rulesInPlace) this.#dataPlane.ok();
     else this.#dataPlane.degraded(this.#waitingFor(report));
     const others = report.failures.filter(({ kind }) => !OWN_KINDS.has(kind));
     const count = others.length + report.problems.length;
@@ -80,8 +80,10 @@ export class NodeStatus {
   }
 
   #waitingFor(report: ReconcileReport): string {
-    if (this.#isCached) return "the cached table is in force, add-only, until a controller answers";
-    return report.applied === undefined ? "waiting for a lease" : "waiting for the whole table";
+    if (this.#isCached && !report.isInSync)
+      return "the cached table is in force, add-only, until a controller answers";
+    if (report.applied === undefined) return "waiting for a lease";
+    return report.isInSync ? "waiting for the packet-filter rules" : "waiting for the whole table";
   }
 }
 

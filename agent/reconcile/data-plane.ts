@@ -16,6 +16,7 @@ import type { PeerProblem } from "../peers/peer-problem.ts";
 import type { TableChange, TablePosition } from "../peers/peer-table.ts";
 import type { BackendPlanner } from "../plan/backend-planner.ts";
 import { blackholeRoutes } from "../plan/blackhole.ts";
+import { planFirewall } from "../plan/firewall.ts";
 import { objectsOf } from "../plan/kernel-object.ts";
 import { makePlanner } from "../plan/make-planner.ts";
 import { networksOf } from "../plan/peer-context.ts";
@@ -23,6 +24,8 @@ import { PlanBook } from "../plan/plan-book.ts";
 import type { TunnelPeer } from "../tunnel/peer-table.ts";
 import type { WantedTunnel } from "../tunnel/tunnel-driver.ts";
 import type { PlanStamp } from "./board.ts";
+import type { DataPlaneOptions } from "./data-plane-options.ts";
+import { FirewallDriver, type FirewallPorts, type FirewallReport } from "./firewall-driver.ts";
 import type { NodeInput, NodeReconciler, ReconcileReport } from "./node-reconciler.ts";
 import { Reconciler, type ReconcilerPorts } from "./reconciler.ts";
 import type { ObjectFailure, PassReport } from "./report.ts";
@@ -32,13 +35,6 @@ export interface PlannedTable {
   readonly isInSync: boolean;
   readonly position: TablePosition;
   leases(): Iterable<Lease>;
-}
-
-export interface DataPlaneOptions {
-  /** --ip-blackhole-route */
-  readonly blackholeRoute: boolean;
-  /** Networks of the run before (subnet.env): what it left there is ours to remove. */
-  readonly previousNetworks: readonly Cidr[];
 }
 
 /** The packet loop of the udp backend (agent/tunnel/tunnel-driver.ts). */
@@ -51,7 +47,7 @@ export interface TunnelPort {
   run(signal: AbortSignal): Promise<void>;
 }
 
-export type DataPlanePorts = Omit<ReconcilerPorts, "report"> & {
+export type DataPlanePorts = Omit<ReconcilerPorts & FirewallPorts, "report"> & {
   readonly table: PlannedTable;
   readonly tunnel: TunnelPort;
 };
@@ -63,6 +59,7 @@ export class DataPlane implements NodeReconciler {
   readonly #options: DataPlaneOptions;
   readonly #reconciler: Reconciler;
   readonly #tunnel: TunnelPort;
+  readonly #firewall: FirewallDriver;
   readonly #listeners: ((report: ReconcileReport) => void)[] = [];
   #networks: readonly Cidr[];
   #planner: BackendPlanner | undefined;
@@ -71,7 +68,9 @@ export class DataPlane implements NodeReconciler {
   #refusal: string | undefined;
   #problems: readonly PeerProblem[] = [];
   #wasInSync = false;
-  #lastPass: PassReport | undefined;
+  /** Of the last pass; what changes without one is told with it. */
+  #pass: PassReport | undefined;
+  #rules: FirewallReport = { isInPlace: false, failures: [], repaired: [] };
 
   constructor(ports: DataPlanePorts, options: DataPlaneOptions) {
     this.#table = ports.table;
@@ -82,6 +81,8 @@ export class DataPlane implements NodeReconciler {
     this.#tunnel.onChange(() => this.#tunnelChanged());
     this.#networks = options.previousNetworks;
     this.#reconciler = new Reconciler({ ...ports, report: (report) => this.#onPass(report) });
+    const report = (rules: FirewallReport): void => this.#onRules(rules);
+    this.#firewall = new FirewallDriver({ ...ports, report }, options.firewallResyncMs);
   }
 
   /** Peers that are programmed now. */
@@ -94,7 +95,7 @@ export class DataPlane implements NodeReconciler {
     if (made.kind === "refused") {
       // What was programmed stays: a refusal is for people, not a reason to cut anybody off.
       this.#refusal = made.reason;
-      this.#tell(this.#refused(made.reason));
+      this.#tell({ ...this.#report(), registration: undefined, devicesWork: false });
       return;
     }
     this.#refusal = undefined;
@@ -111,6 +112,10 @@ export class DataPlane implements NodeReconciler {
     this.#book.update(this.#table.leases(), []);
     this.#planAll(this.#book);
     this.#wantTunnel(made.planner, this.#own);
+    const { firewall } = this.#options;
+    this.#firewall.setDesired(
+      planFirewall(input.config, this.#own.subnets, firewall, this.#networks),
+    );
   }
 
   setPeers(change: TableChange): void {
@@ -134,6 +139,7 @@ export class DataPlane implements NodeReconciler {
   async run(signal: AbortSignal): Promise<void> {
     const group = new TaskGroup(signal);
     group.spawn((inner) => this.#reconciler.run(inner));
+    group.spawn((inner) => this.#firewall.run(inner));
     group.spawn((inner) => this.#tunnel.run(inner));
     await group.join();
     signal.throwIfAborted();
@@ -141,7 +147,7 @@ export class DataPlane implements NodeReconciler {
 
   /** What is reported changes without a pass. */
   #tunnelChanged(): void {
-    if (this.#lastPass !== undefined) this.#tellOf({ ...this.#lastPass, drift: [], applyMs: 0 });
+    if (this.#pass !== undefined) this.#tell(this.#report());
   }
 
   #planDevices({ links }: BackendPlanner): void {
@@ -200,33 +206,40 @@ export class DataPlane implements NodeReconciler {
     }
   }
 
-  #onPass(report: PassReport): void {
-    const { stamp } = report;
+  #onPass(pass: PassReport): void {
+    const { stamp } = pass;
     if (stamp.isInSync && !this.#wasInSync) {
       const { peerCount } = this;
       const message = `in sync: the whole table is programmed, ${peerCount} peers`;
       this.#log.event("snapshot.applied", message, { ...stamp.position, peers: peerCount });
     }
     this.#wasInSync ||= stamp.isInSync;
-    this.#lastPass = report;
-    this.#tellOf(report);
+    this.#pass = pass;
+    this.#tell({ ...this.#report(), repaired: pass.drift, applyMs: pass.applyMs });
   }
 
-  #tellOf({ stamp, devicesWork, drift, applyMs, ...pass }: PassReport): void {
-    const failures = [...pass.failures, ...this.#tunnelFailures()];
+  #onRules(rules: FirewallReport): void {
+    this.#rules = rules;
+    this.#tell({ ...this.#report(), repaired: rules.repaired });
+  }
+
+  /** How things stand, without what is told only once. */
+  #report(): ReconcileReport {
+    const { stamp, devicesWork = false, failures = [] } = this.#pass ?? {};
     const foreign = failures.find(({ code }) => code === "DEVICE_FOREIGN");
-    this.#tell({
-      applied: stamp.position,
-      isInSync: stamp.isInSync,
+    return {
+      applied: stamp?.position,
+      isInSync: stamp?.isInSync ?? false,
       devicesWork,
+      rulesInPlace: this.#rules.isInPlace,
       registration: this.#planner?.registration,
       mtuBytes: this.#planner?.mtuBytes,
       refusal: this.#refusal ?? foreign?.message,
-      failures,
+      failures: [...failures, ...this.#rules.failures, ...this.#tunnelFailures()],
       problems: this.#problems,
-      repaired: drift,
-      applyMs,
-    });
+      repaired: [],
+      applyMs: 0,
+    };
   }
 
   #tunnelFailures(): readonly ObjectFailure[] {
@@ -234,21 +247,6 @@ export class DataPlane implements NodeReconciler {
     const key = this.#planner?.tunnel?.deviceName;
     if (problem === undefined || key === undefined) return [];
     return [{ kind: "tunnel", key, code: problem.code, message: problem.message }];
-  }
-
-  #refused(refusal: string): ReconcileReport {
-    return {
-      applied: undefined,
-      isInSync: false,
-      devicesWork: false,
-      registration: undefined,
-      mtuBytes: undefined,
-      refusal,
-      failures: [],
-      problems: this.#problems,
-      repaired: [],
-      applyMs: 0,
-    };
   }
 
   #tell(report: ReconcileReport): void {

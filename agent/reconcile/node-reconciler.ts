@@ -31,6 +31,8 @@ export interface ReconcileReport {
   readonly isInSync: boolean;
   /** Every device of the plan exists, is up, and is as planned: Register may be sent. */
   readonly devicesWork: boolean;
+  /** Masquerade and forward rules are written as the plan has them. */
+  readonly rulesInPlace: boolean;
   /** undefined while nothing could be planned; `refusal` then says why. */
   readonly registration: Registration | undefined;
   /** What the kernel took, for subnet.env; undefined with `registration`. */

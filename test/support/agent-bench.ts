@@ -10,6 +10,7 @@ import { NodeAgent } from "../../agent/node/node-agent.ts";
 import { type AgentOptions, parseAgentCommand } from "../../agent/options.ts";
 import type { TableMessage } from "../../agent/peers/peer-table.ts";
 import { DataPlane } from "../../agent/reconcile/data-plane.ts";
+import { dataPlaneOptions } from "../../agent/reconcile/data-plane-options.ts";
 import type { ControllerMessage, Welcome } from "../../agent/rpc/controller-message.ts";
 import { TwillError } from "../../common/errors.ts";
 import { Health } from "../../common/health.ts";
@@ -18,6 +19,7 @@ import { digestOf, formatDigest } from "../../common/lease/lease-digest.ts";
 import { noMetrics } from "../../common/metrics.ts";
 import { FakeControllerStream } from "./fake-controller-stream.ts";
 import type { FakeKernel } from "./fake-kernel.ts";
+import { FakePacketFilter } from "./fake-packet-filter.ts";
 import { FakeTunnelPort } from "./fake-tunnel-port.ts";
 import { LogCapture } from "./log-capture.ts";
 import { ManualClock } from "./manual-clock.ts";
@@ -33,6 +35,7 @@ export const CONFIG_JSON = '{"Network":"10.244.0.0/16","Backend":{"Type":"vxlan"
 
 export class AgentBench implements AsyncDisposable {
   readonly kernel: FakeKernel;
+  readonly filter = new FakePacketFilter();
   readonly clock = new ManualClock();
   readonly log = new LogCapture();
   readonly health = new Health(this.clock);
@@ -70,8 +73,10 @@ export class AgentBench implements AsyncDisposable {
             random,
             sysctl: { write: async () => true },
             tunnel: new FakeTunnelPort(),
+            run: this.filter.run,
+            watchRuleset: this.filter.watchRuleset,
           },
-          { blackholeRoute: options.rules.blackholeRoute, previousNetworks: networks },
+          dataPlaneOptions(options.rules, networks),
         ),
       openStream: async (endpoint) => this.#open(endpoint),
       clock,

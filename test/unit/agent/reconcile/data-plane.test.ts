@@ -2,12 +2,14 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PeerTable } from "../../../../agent/peers/peer-table.ts";
-import { DataPlane, type DataPlaneOptions } from "../../../../agent/reconcile/data-plane.ts";
+import { DataPlane } from "../../../../agent/reconcile/data-plane.ts";
+import type { DataPlaneOptions } from "../../../../agent/reconcile/data-plane-options.ts";
 import type { NodeInput, ReconcileReport } from "../../../../agent/reconcile/node-reconciler.ts";
 import { TwillError } from "../../../../common/errors.ts";
 import type { Lease } from "../../../../common/lease/lease.ts";
 import { digestOf, formatDigest } from "../../../../common/lease/lease-digest.ts";
 import type { FakeKernel } from "../../../support/fake-kernel.ts";
+import { FakePacketFilter } from "../../../support/fake-packet-filter.ts";
 import { FakeTunnelPort } from "../../../support/fake-tunnel-port.ts";
 import {
   hostFacts,
@@ -33,6 +35,7 @@ class Bench implements AsyncDisposable {
   readonly table = new PeerTable();
   readonly reports: ReconcileReport[] = [];
   readonly tunnel = new FakeTunnelPort();
+  readonly filter = new FakePacketFilter();
   readonly plane: DataPlane;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
@@ -42,15 +45,17 @@ class Bench implements AsyncDisposable {
     const { clock, log, table } = this;
     this.plane = new DataPlane(
       {
-        kernel,
-        clock,
-        log,
-        table,
-        random: seededRandom(1),
-        sysctl: { write: async () => true },
+        ...{ kernel, clock, log, table, random: seededRandom(1) },
         tunnel: this.tunnel,
+        sysctl: { write: async () => true },
+        run: this.filter.run,
+        watchRuleset: this.filter.watchRuleset,
       },
-      { blackholeRoute: false, previousNetworks: [], ...options },
+      {
+        firewall: { masquerade: false, forwardRules: false, randomFully: true },
+        ...{ firewallResyncMs: 5_000, blackholeRoute: false, previousNetworks: [] },
+        ...options,
+      },
     );
     this.plane.onReport((report) => this.reports.push(report));
     this.#running = this.plane.run(this.#stop.signal).catch((error: unknown) => {
