@@ -171,12 +171,12 @@ export function parseTable(json: string): ListedTable | undefined {
   const chains = new Map<string, ListedChain>();
   for (const item of items) {
     const chain = field(item, "chain");
-    if (chain !== undefined) chains.set(String(field(chain, "name")), listedChain(chain));
+    if (chain !== undefined) chains.set(text(field(chain, "name")), listedChain(chain));
   }
   for (const item of items) {
     const rule = field(item, "rule");
     if (rule === undefined) continue;
-    const name = String(field(rule, "chain"));
+    const name = text(field(rule, "chain"));
     const chain = chains.get(name);
     if (chain !== undefined) {
       chains.set(name, { ...chain, rules: [...chain.rules, listedRule(rule)] });
@@ -192,16 +192,20 @@ function listedChain(chain: unknown): ListedChain {
     field(chain, "type") === ours.type &&
     field(chain, "hook") === ours.hook &&
     field(chain, "prio") === ours.priorityNumber;
-  return { isOfOurKind, policy: String(field(chain, "policy") ?? ""), rules: [] };
+  return { isOfOurKind, policy: text(field(chain, "policy")), rules: [] };
 }
 
 function listedRule(rule: unknown): ListedRule {
   const comment = field(rule, "comment");
   return {
     handle: Number(field(rule, "handle")),
-    comment: typeof comment === "string" ? comment : "",
+    comment: text(comment),
     text: JSON.stringify([field(rule, "expr"), comment ?? ""]),
   };
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }
 
 function field(value: unknown, name: string): unknown {
