@@ -1,7 +1,7 @@
 /** What a node's kernel holds, read by iproute2 and compared with what etcd says it should. */
 import { run, tryRun } from "./command.ts";
 import type { Machine } from "./machine.ts";
-import type { LeaseRow } from "./registry.ts";
+import type { LeaseRow, Reach } from "./registry.ts";
 
 export interface KernelView {
   /** Destinations of the main table that go to a peer: gateway or device of ours. */
@@ -26,13 +26,14 @@ const OVERLAY_DEVICE = /^flannel/;
 
 export async function readKernel(machine: Machine): Promise<KernelView> {
   const ip = ["ip", "-n", machine.namespace, "-j"];
-  const [routes, neighbours, fdb] = await Promise.all([
+  const [routes, routes6, neighbours, fdb] = await Promise.all([
     tryRun([...ip, "route", "show"]),
+    tryRun([...ip, "-6", "route", "show"]),
     tryRun([...ip, "neigh", "show"]),
     tryRun(["bridge", "-n", machine.namespace, "-j", "fdb", "show"]),
   ]);
   return {
-    routes: rows(routes.stdout)
+    routes: [...rows(routes.stdout), ...rows(routes6.stdout)]
       .map((row) => ({ destination: row("dst"), via: row("gateway"), device: row("dev") }))
       .filter((row) => row.via !== "" && row.destination !== "default"),
     neighbours: rows(neighbours.stdout)
@@ -51,10 +52,13 @@ export async function readKernel(machine: Machine): Promise<KernelView> {
 export function differences(
   view: KernelView,
   leases: readonly LeaseRow[],
-  own: { readonly ip: string },
+  own: { readonly ip: string; readonly ip6: string },
 ): string[] {
-  const peers = leases.filter((lease) => lease.publicIp !== own.ip);
-  const missing = peers.flatMap((peer) => missingFor(view, peer));
+  const others = leases.filter((lease) => !isLeaseOf(lease, own));
+  const missing = others.flatMap(({ backendType, reaches }) =>
+    reaches.flatMap((peer) => missingFor(view, peer, backendType)),
+  );
+  const peers = others.flatMap(({ reaches }) => reaches);
   const known = new Set(peers.map((peer) => peer.subnet));
   const left = view.routes
     .filter((route) => !known.has(route.destination))
@@ -66,11 +70,19 @@ export function differences(
   return [...missing, ...left, ...orphans];
 }
 
-function missingFor(view: KernelView, peer: LeaseRow): string[] {
-  if (!hasRouteForEachPeer(peer.backendType)) return [];
+/** A node is known by either of its underlay addresses: IPv6-only leases have no other. */
+export function isLeaseOf(
+  { reaches }: Pick<LeaseRow, "reaches">,
+  machine: { readonly ip: string; readonly ip6: string },
+): boolean {
+  return reaches.some(({ publicIp }) => publicIp === machine.ip || publicIp === machine.ip6);
+}
+
+function missingFor(view: KernelView, peer: Reach, backendType: string): string[] {
+  if (!hasRouteForEachPeer(backendType)) return [];
   const route = view.routes.find((one) => one.destination === peer.subnet);
   if (route === undefined) return [`no route to ${peer.subnet} of ${peer.publicIp}`];
-  if (peer.backendType !== "vxlan" || route.via === peer.publicIp) return [];
+  if (backendType !== "vxlan" || route.via === peer.publicIp) return [];
   const neighbour = view.neighbours.some((one) => one.ip === route.via && one.mac === peer.vtepMac);
   const forwarding = view.fdb.some(
     (one) => one.mac === peer.vtepMac && one.remote === peer.publicIp,

@@ -8,7 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { TwillError } from "../../common/errors.ts";
 import { agentUnit, type ClusterPlan, controllerUnit, etcdEndpoints, etcdUnit } from "./daemons.ts";
-import { differences, readKernel } from "./kernel-view.ts";
+import { differences, isLeaseOf, readKernel } from "./kernel-view.ts";
 import { writeLabFile } from "./lab-file.ts";
 import { Machine } from "./machine.ts";
 import { addPod, type Pod } from "./pods.ts";
@@ -162,7 +162,7 @@ export class Lab implements AsyncDisposable {
       throw new TwillError("OPTION_INVALID", `${name} is no node; stop or kill its daemon instead`);
     }
     await this.#units.get(name)?.stop();
-    const lease = (await this.registry.leases()).find((row) => row.publicIp === node.id.ip);
+    const lease = (await this.registry.leases()).find((row) => isLeaseOf(row, node.id));
     if (lease !== undefined) await this.registry.revoke(lease);
     await node.destroy();
     this.#machines.delete(name);
@@ -187,7 +187,7 @@ export class Lab implements AsyncDisposable {
     return until(
       `${node.name} has a lease in etcd`,
       { deadlineMs: SUBNET_MS, everyMs: 10 },
-      async () => (await this.registry.leases()).find((lease) => lease.publicIp === node.id.ip),
+      async () => (await this.registry.leases()).find((lease) => isLeaseOf(lease, node.id)),
     );
   }
 
@@ -203,7 +203,7 @@ export class Lab implements AsyncDisposable {
   async differences(): Promise<string[]> {
     const leases = await this.registry.leases();
     const unleased = this.nodes
-      .filter((node) => !leases.some((lease) => lease.publicIp === node.id.ip))
+      .filter((node) => !leases.some((lease) => isLeaseOf(lease, node.id)))
       .map((node) => `${node.name}: no lease in etcd`);
     const each = this.nodes.map(async (node) => {
       const found = differences(await readKernel(node), leases, node.id);

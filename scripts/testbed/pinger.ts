@@ -51,8 +51,17 @@ export class Pinger implements AsyncDisposable {
   }
 }
 
-/** One question, one answer within a second. */
+/**
+ * True when an answer comes in every address family the two share. IPv6 is asked for longer:
+ * a new address is silent while it looks for duplicates of itself (RFC 4862 5.4, 1 to 2 s).
+ */
 export async function pingOnce(from: Pod, to: Pod): Promise<boolean> {
-  const ping = ["ping", "-n", "-c", "1", "-W", "1", to.ip];
-  return (await from.machine.tryExecInPod(from.name, ping)).code === 0;
+  const answers = await Promise.all(
+    to.ips.map(async (ip) => {
+      const patience = ip.includes(":") ? ["-w", "4"] : ["-W", "1"];
+      const ping = ["ping", "-n", "-c", "1", ...patience, ip];
+      return (await from.machine.tryExecInPod(from.name, ping)).code === 0;
+    }),
+  );
+  return answers.every((answer) => answer);
 }

@@ -11,7 +11,10 @@ export interface Pod {
   readonly machine: Machine;
   /** Name of its network namespace on the machine. */
   readonly name: string;
+  /** Its first address. */
   readonly ip: string;
+  /** One per family, IPv4 first. */
+  readonly ips: readonly string[];
 }
 
 export type SubnetEnv = Readonly<Record<string, string>>;
@@ -65,7 +68,8 @@ export async function addPod(machine: Machine, name: string): Promise<Pod> {
   // Container runtimes call the loopback plugin for this.
   await machine.exec(["ip", "-n", name, "link", "set", "dev", "lo", "up"]);
   const result = await bridge(machine, name, "ADD", cniConfig(parseSubnetEnv(env)));
-  return { machine, name, ip: addressOf(result) };
+  const ips = addressesOf(result);
+  return { machine, name, ip: ips[0] ?? "", ips };
 }
 
 export async function removePod(pod: Pod): Promise<void> {
@@ -86,11 +90,11 @@ function bridge(machine: Machine, pod: string, command: string, config: string):
   return machine.exec([`${CNI_FOLDER}/bridge`], { env, input: config });
 }
 
-/** The pod's first address in a CNI result. */
-function addressOf(result: string): string {
-  const address = /"address":\s*"([^"/]+)\//.exec(result)?.[1];
-  if (address === undefined) {
+/** The pod's addresses in a CNI result. */
+function addressesOf(result: string): string[] {
+  const found = [...result.matchAll(/"address":\s*"([^"/]+)\//g)].map((match) => match[1] ?? "");
+  if (found.length === 0) {
     throw new TwillError("COMMAND_FAILED", `the bridge plugin named no address: ${result}`);
   }
-  return address;
+  return found.toSorted((a, b) => Number(a.includes(":")) - Number(b.includes(":")));
 }

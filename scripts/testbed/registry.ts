@@ -20,14 +20,20 @@ export interface EtcdEntry {
   readonly etcdLease: string;
 }
 
-/** One row of the lease table as etcd has it. */
-export interface LeaseRow {
+/** One address family of a lease. */
+export interface Reach {
   /** "10.244.7.0/24" */
   readonly subnet: string;
   readonly publicIp: string;
-  readonly backendType: string;
   /** Empty when the backend has none. */
   readonly vtepMac: string;
+}
+
+/** One row of the lease table as etcd has it; its own reach is IPv4's where there is one. */
+export interface LeaseRow extends Reach {
+  readonly backendType: string;
+  /** One per family, IPv4 first. */
+  readonly reaches: readonly Reach[];
   readonly entry: EtcdEntry;
 }
 
@@ -99,19 +105,29 @@ export function parseEntries(json: string): EtcdEntry[] {
 }
 
 function leaseRow(entry: EtcdEntry): LeaseRow | undefined {
-  const subnet = entry.key.slice(SUBNETS.length).split("&")[0]?.replace("-", "/");
+  const [v4 = "", v6] = entry.key.slice(SUBNETS.length).split("&").map(subnetText);
   try {
     const value: unknown = JSON.parse(entry.value);
-    return {
-      subnet: subnet ?? "",
-      publicIp: text(field(value, "PublicIP")),
-      backendType: text(field(value, "BackendType")),
-      vtepMac: text(field(field(value, "BackendData"), "VtepMAC")),
-      entry,
-    };
+    const reach4 = reachOf(v4, field(value, "PublicIP"), field(value, "BackendData"));
+    const reach6 = reachOf(v6 ?? "", field(value, "PublicIPv6"), field(value, "BackendV6Data"));
+    const reaches = [reach4, reach6].filter(({ subnet }) => !ABSENT.has(subnet));
+    const [first = reach4] = reaches;
+    return { ...first, backendType: text(field(value, "BackendType")), reaches, entry };
   } catch {
     return undefined;
   }
+}
+
+/** No IPv6 half, or what stands for a missing IPv4 half. */
+const ABSENT: ReadonlySet<string> = new Set(["", "0.0.0.0/0"]);
+
+/** "10.244.7.0-24" as iproute2 prints it. */
+function subnetText(half: string): string {
+  return half.replace(/-([0-9]+)$/, "/$1");
+}
+
+function reachOf(subnet: string, publicIp: unknown, data: unknown): Reach {
+  return { subnet, publicIp: text(publicIp), vtepMac: text(field(data, "VtepMAC")) };
 }
 
 function field(value: unknown, name: string): unknown {

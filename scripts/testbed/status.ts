@@ -1,4 +1,5 @@
 /** What `lab status` prints. */
+import { isLeaseOf } from "./kernel-view.ts";
 import type { Lab } from "./lab.ts";
 import { table } from "./report.ts";
 
@@ -7,7 +8,7 @@ export async function statusLines(lab: Lab): Promise<string[]> {
   const leases = await lab.registry.leases().catch(() => undefined);
   const rows = lab.machines.map((machine) => {
     const unit = lab.units.find((one) => one.machine === machine);
-    const lease = leases?.find((one) => one.publicIp === machine.id.ip);
+    const lease = leases?.find((one) => isLeaseOf(one, machine.id));
     const pod = lab.pods.find((one) => one.machine === machine);
     return [
       machine.name,

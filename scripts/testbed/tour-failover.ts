@@ -1,6 +1,7 @@
 /** Chapter of the tour: the leading controller is killed under running traffic. */
 
 import { systemClock } from "../../common/async/clock.ts";
+import { isLeaseOf } from "./kernel-view.ts";
 import { Pinger } from "./pinger.ts";
 import type { Pod } from "./pods.ts";
 import { until } from "./poll.ts";
@@ -31,7 +32,7 @@ export async function failOver({ lab, report }: Tour): Promise<void> {
     takeOver,
     until(`${node.name} has a lease`, { deadlineMs: TAKE_OVER_MS, everyMs: 10 }, async () => {
       const leases = await lab.registry.leases();
-      return leases.some((lease) => lease.publicIp === node.id.ip) ? since() : undefined;
+      return leases.some((lease) => isLeaseOf(lease, node.id)) ? since() : undefined;
     }),
   ]);
   report.check("another controller leads", true, `${next.unit.name} after ${next.after}`);

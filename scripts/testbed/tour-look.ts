@@ -1,8 +1,9 @@
 /** Chapters of the tour that look: who leads, who holds what, and a node's kernel beside it. */
+import { isLeaseOf } from "./kernel-view.ts";
 import { LineProcess } from "./line-process.ts";
 import type { Machine } from "./machine.ts";
 import { until } from "./poll.ts";
-import { ELECTION, type LeaseRow, SUBNETS } from "./registry.ts";
+import { ELECTION, type LeaseRow, type Reach, SUBNETS } from "./registry.ts";
 import { table } from "./report.ts";
 import type { Tour } from "./tour.ts";
 
@@ -11,7 +12,7 @@ const LEADER_MS = 20_000;
 /** flannel's key and value, byte for byte (for the backends that have data: vxlan). */
 const FLANNEL_KEY = /^\/coreos\.com\/network\/subnets\/[0-9.]+-[0-9]+(&[0-9a-f:]+-[0-9]+)?$/;
 const FLANNEL_VALUE =
-  /^\{"PublicIP":"[0-9.]+","PublicIPv6":(null|"[0-9a-f:]+")(,"BackendType":"[a-z-]+"(,"BackendData":\{.*\})?)?\}$/;
+  /^\{"PublicIP":"[0-9.]+","PublicIPv6":(null|"[0-9a-f:]+")(,"BackendType":"[a-z-]+"(,"BackendData":\{.*\})?(,"BackendV6Data":\{.*\})?)?\}$/;
 
 export async function showCluster({ lab, report }: Tour): Promise<void> {
   report.chapter(
@@ -45,11 +46,20 @@ export async function showCluster({ lab, report }: Tour): Promise<void> {
 }
 
 async function leaseCells(lab: Tour["lab"], lease: LeaseRow): Promise<string[]> {
-  const node = lab.nodes.find(({ id }) => id.ip === lease.publicIp)?.name ?? "?";
+  const node = lab.nodes.find(({ id }) => isLeaseOf(lease, id))?.name ?? "?";
   const ttl = await lab.registry.timeToLive(lease.entry.etcdLease);
   const left = ttl === undefined ? "-" : `${ttl.left} of ${ttl.granted} s`;
   const backend = lease.backendType || "-";
-  return [node, lease.subnet, lease.publicIp, backend, lease.vtepMac || "-", left];
+  const every = (pick: (reach: Reach) => string): string =>
+    lease.reaches.map((reach) => pick(reach) || "-").join(" ");
+  return [
+    node,
+    every((reach) => reach.subnet),
+    every((reach) => reach.publicIp),
+    backend,
+    every((reach) => reach.vtepMac),
+    left,
+  ];
 }
 
 export async function showNode({ lab, report, settings }: Tour): Promise<void> {

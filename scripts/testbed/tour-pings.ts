@@ -8,7 +8,7 @@ export async function pingEveryPod({ lab, report }: Tour): Promise<void> {
   report.chapter("Every pod pings every pod", "containers of all machines share one flat network");
   const pods = lab.pods;
   const rows = await Promise.all(pods.map((from) => pingsFrom(from, pods)));
-  const names = pods.map((pod) => `${pod.machine.name} ${pod.ip}`);
+  const names = pods.map((pod) => `${pod.machine.name} ${pod.ips.join(" ")}`);
   const cells = rows.map((row, index) => [names[index] ?? "", ...row.map(word)]);
   report.line();
   const columns = pods.map((pod) => `to ${pod.machine.name}`);

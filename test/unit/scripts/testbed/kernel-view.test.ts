@@ -4,15 +4,22 @@ import { describe, it } from "node:test";
 import { differences, type KernelView } from "../../../../scripts/testbed/kernel-view.ts";
 import type { LeaseRow } from "../../../../scripts/testbed/registry.ts";
 
-const lease = (index: number, backendType = "vxlan"): LeaseRow => ({
-  subnet: `10.244.${index}.0/24`,
-  publicIp: `10.99.0.${index}`,
-  backendType,
-  vtepMac: backendType === "vxlan" ? `02:00:00:00:00:0${index}` : "",
-  entry: { key: "", value: "", createRevision: 1, modRevision: 1, etcdLease: "0" },
-});
+const lease = (index: number, backendType = "vxlan"): LeaseRow => {
+  const vtepMac = backendType === "vxlan" ? `02:00:00:00:00:0${index}` : "";
+  const reach = { subnet: `10.244.${index}.0/24`, publicIp: `10.99.0.${index}`, vtepMac };
+  const entry = { key: "", value: "", createRevision: 1, modRevision: 1, etcdLease: "0" };
+  return { ...reach, backendType, reaches: [reach], entry };
+};
 
-const OWN = { ip: "10.99.0.1" };
+/** The same with an IPv6 half. */
+const dual = (index: number): LeaseRow => {
+  const row = lease(index);
+  const vtepMac = `06:00:00:00:00:0${index}`;
+  const reach = { subnet: `fd50:0:0:${index}::/64`, publicIp: `fd99::${index}`, vtepMac };
+  return { ...row, reaches: [...row.reaches, reach] };
+};
+
+const OWN = { ip: "10.99.0.1", ip6: "fd99::1" };
 const LEASES = [lease(1), lease(2)];
 const CONVERGED: KernelView = {
   routes: [{ destination: "10.244.2.0/24", via: "10.244.2.0", device: "flannel.1" }],
@@ -39,6 +46,12 @@ describe("the differences of a node's kernel from the leases", () => {
     assert.deepEqual(differences(CONVERGED, [lease(1)], OWN), [
       "route 10.244.2.0/24 belongs to no lease",
       "FDB entry 02:00:00:00:00:02 belongs to no lease",
+    ]);
+  });
+
+  it("ask for both halves of a dual-stack lease", () => {
+    assert.deepEqual(differences(CONVERGED, [dual(1), dual(2)], OWN), [
+      "no route to fd50:0:0:2::/64 of fd99::2",
     ]);
   });
 
