@@ -36,6 +36,7 @@ Examples:
   scripts/lab up
   scripts/lab exec etcd1 -- etcdctl get --prefix /coreos.com/network
   scripts/lab exec node1 -- ip route
+  scripts/lab exec controller1 -- twillctl status
   scripts/lab exec node1/pod1 -- ping 10.244.2.2
   scripts/lab kill controller1
   scripts/lab cut node1 node2 && scripts/lab heal

@@ -1,17 +1,17 @@
 /** What a lab writes down about itself, for the commands that did not start it and for the one that cleans up after a crash. */
 import { readFileSync, writeFileSync } from "node:fs";
+import type { Servers } from "./operator-environment.ts";
 import { identify, isIdentity, type ProcessIdentity } from "./process-identity.ts";
 import { type Site, siteOf, stateFile } from "./site.ts";
 
-export interface LabFile {
+export interface LabFile extends Servers {
   /** The process that supervises the daemons. */
   readonly owner: ProcessIdentity;
-  readonly etcdMembers: number;
 }
 
-export function writeLabFile(site: Site, etcdMembers: number): void {
+export function writeLabFile(site: Site, { etcdMembers, controllers }: Servers): void {
   const owner = identify(process.pid);
-  writeFileSync(stateFile(site), JSON.stringify({ owner, etcdMembers }));
+  writeFileSync(stateFile(site), JSON.stringify({ owner, etcdMembers, controllers }));
 }
 
 /** undefined when there is no such lab, or it died before it wrote. */
@@ -26,6 +26,7 @@ export function readLabFile(name: string): LabFile | undefined {
 
 function isLabFile(value: unknown): value is LabFile {
   if (typeof value !== "object" || value === null) return false;
-  if (!("owner" in value && "etcdMembers" in value)) return false;
-  return typeof value.etcdMembers === "number" && isIdentity(value.owner);
+  if (!("owner" in value && "etcdMembers" in value && "controllers" in value)) return false;
+  const { owner, etcdMembers, controllers } = value;
+  return typeof etcdMembers === "number" && typeof controllers === "number" && isIdentity(owner);
 }

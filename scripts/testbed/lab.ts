@@ -7,10 +7,11 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { TwillError } from "../../common/errors.ts";
-import { agentUnit, type ClusterPlan, controllerUnit, etcdEndpoints, etcdUnit } from "./daemons.ts";
+import { agentUnit, type ClusterPlan, controllerUnit, etcdUnit } from "./daemons.ts";
 import { differences, isLeaseOf, readKernel } from "./kernel-view.ts";
 import { writeLabFile } from "./lab-file.ts";
 import { Machine } from "./machine.ts";
+import { operatorEnvironment } from "./operator-environment.ts";
 import { addPod, type Pod } from "./pods.ts";
 import { until } from "./poll.ts";
 import { CONFIG_KEY, type LeaseRow, Registry } from "./registry.ts";
@@ -74,7 +75,7 @@ export class Lab implements AsyncDisposable {
       controllerOptions: options.controllerOptions ?? [],
       agentOptions: options.agentOptions ?? [],
     };
-    const env = etcdctlEnvironment(options.etcdMembers);
+    const env = operatorEnvironment(options, "etcd");
     const members = this.#plan.etcdMembers.map((id) => new Machine(site, id, env));
     this.registry = new Registry(members);
   }
@@ -90,7 +91,7 @@ export class Lab implements AsyncDisposable {
     await sweep(options.name);
     const lab = new Lab(options, await openSite(options.name));
     try {
-      writeLabFile(lab.site, options.etcdMembers);
+      writeLabFile(lab.site, options);
       await lab.#build();
       return lab;
     } catch (error) {
@@ -251,7 +252,7 @@ export class Lab implements AsyncDisposable {
 
   async #add(id: MachineId): Promise<Machine> {
     this.options.signal?.throwIfAborted();
-    const env = id.role === "node" ? {} : etcdctlEnvironment(this.options.etcdMembers);
+    const env = operatorEnvironment(this.options, id.role);
     const machine = new Machine(this.site, id, env);
     this.#machines.set(id.name, machine);
     await machine.create();
@@ -276,14 +277,6 @@ export class Lab implements AsyncDisposable {
     mkdirSync(data, { recursive: true, mode: 0o700 });
     return etcdUnit(this.#plan, id, data);
   }
-}
-
-/** So that `etcdctl get` just works on etcd's and the controllers' machines; nodes know no etcd. */
-export function etcdctlEnvironment(etcdMembers: number): Record<string, string> {
-  return {
-    ETCDCTL_API: "3",
-    ETCDCTL_ENDPOINTS: etcdEndpoints(machineIds("etcd", etcdMembers)),
-  };
 }
 
 function unknownName(name: string, known: Iterable<string>): never {

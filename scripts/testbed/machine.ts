@@ -33,14 +33,14 @@ export class Machine {
   /** Name of its network namespace, as `ip -n` takes it. */
   readonly namespace: string;
   readonly #folder: string;
-  /** Variables every program on this machine gets. */
-  readonly #env: Readonly<Record<string, string>>;
+  /** Variables of an operator's shell on this machine. */
+  readonly env: Readonly<Record<string, string>>;
 
-  constructor(site: Site, id: MachineId, env: Readonly<Record<string, string>> = {}) {
+  constructor(site: Site, id: MachineId, env: Readonly<Record<string, string>>) {
     this.id = id;
     this.namespace = machineNamespace(site.name, id);
     this.#folder = join(site.folder, "machines", id.name);
-    this.#env = env;
+    this.env = env;
   }
 
   /** Makes the namespaces; the machine has no network yet (see Underlay.attach). */
@@ -71,10 +71,6 @@ export class Machine {
     const root = [`--root=${holder}/root`, `--wd=${holder}/root`];
     const net = `--net=/run/netns/${this.namespace}`;
     return ["nsenter", net, ...namespaces, ...root, ...inPod, ...argv];
-  }
-
-  get env(): Record<string, string> {
-    return { ...plainEnvironment(), ...this.#env };
   }
 
   /** Runs a program on this machine; its standard output. */

@@ -25,7 +25,7 @@ export interface Settings {
   readonly backend: string;
 }
 
-export const BACKENDS = ["vxlan", "host-gw", "udp", "ipip", "wireguard", "alloc"] as const;
+export const BACKENDS = ["vxlan", "host-gw", "udp", "ipip", "wireguard"] as const;
 export const LAB_NETWORK = "10.244.0.0/16";
 
 const MOST = 250;

@@ -9,6 +9,8 @@ import { formatMs } from "./report.ts";
 import type { Tour } from "./tour.ts";
 
 const TAKE_OVER_MS = 60_000;
+/** Traffic goes on after the change, so that a late loss shows too. */
+const MORE_ANSWERS = 100;
 
 export async function failOver({ lab, report }: Tour): Promise<void> {
   report.chapter(
@@ -39,6 +41,7 @@ export async function failOver({ lab, report }: Tour): Promise<void> {
   report.check("next successful allocation", true, `${node.name} after ${allocatedAfter}`);
   await lab.waitConverged();
   old.start();
+  await Promise.all(pingers.map((pinger) => pinger.answered(MORE_ANSWERS)));
   const reports = await Promise.all(pingers.map((pinger) => pinger.stop()));
   const lost = reports.reduce((sum, one) => sum + one.lost, 0);
   const sent = reports.reduce((sum, one) => sum + one.sent, 0);

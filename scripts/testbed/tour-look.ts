@@ -43,6 +43,14 @@ export async function showCluster({ lab, report }: Tour): Promise<void> {
     exact.length === lab.nodes.length,
     found,
   );
+  const status = ["twillctl", "status"];
+  report.show(`lab exec controller1 -- ${status.join(" ")}`, await statusText(lab, status));
+}
+
+/** Its exit code says healthy or not; here it is only shown. */
+async function statusText(lab: Tour["lab"], argv: readonly string[]): Promise<string> {
+  const { stdout, stderr } = await lab.machine("controller1").tryExec(argv);
+  return stdout || stderr;
 }
 
 async function leaseCells(lab: Tour["lab"], lease: LeaseRow): Promise<string[]> {

@@ -11,6 +11,7 @@ import { closeSync, openSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { systemClock } from "../../common/async/clock.ts";
 import { TwillError } from "../../common/errors.ts";
+import { plainEnvironment } from "./command.ts";
 import type { Machine } from "./machine.ts";
 import { until } from "./poll.ts";
 
@@ -133,7 +134,7 @@ export class Unit {
     ];
     const log = openSync(this.logFile, "a");
     const child = spawn(file, args, {
-      env: { ...this.machine.env, ...env },
+      env: { ...plainEnvironment(), ...env },
       stdio: ["ignore", log, log],
       // A terminal's Ctrl-C is for the lab, which ends its daemons in order.
       detached: true,

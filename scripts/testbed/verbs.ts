@@ -4,9 +4,9 @@ import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { TwillError } from "../../common/errors.ts";
 import { ask } from "./control.ts";
-import { etcdctlEnvironment } from "./lab.ts";
 import { readLabFile } from "./lab-file.ts";
 import { Machine } from "./machine.ts";
+import { operatorEnvironment } from "./operator-environment.ts";
 import { until } from "./poll.ts";
 import { isAlive, signalProcess } from "./process-identity.ts";
 import { controlSocket, logFile, type Site, siteOf, supervisorLog } from "./site.ts";
@@ -39,8 +39,7 @@ export async function execOn(
   if (id === undefined || !existsSync(join(site.folder, "machines", id.name, "holder.json"))) {
     throw new TwillError("OPTION_INVALID", `there is no machine "${machineName}"; see lab status`);
   }
-  const env = id.role === "node" ? {} : etcdctlEnvironment(file.etcdMembers);
-  const machine = new Machine(site, id, env);
+  const machine = new Machine(site, id, operatorEnvironment(file, id.role));
   const command = argv.length > 0 ? argv : ["bash", "--norc"];
   const [program = "", ...rest] = machine.enter(command, pod);
   const terminal = { TERM: process.env["TERM"] ?? "dumb", PS1: `${target}# ` };

@@ -48,6 +48,8 @@ describe("the lab command", () => {
       await good(lab("exec", "node1", "--", "cat", "/run/flannel/subnet.env")),
       /FLANNEL_MTU=1450/,
     );
+    const nodes = await good(lab("exec", "node1", "--", "twillctl", "nodes"));
+    assert.match(nodes, /^node2 .*10\.244\./m);
     assert.match(await good(lab("status")), /every kernel holds every lease/);
     assert.match(await good(lab("add")), /node3: pod1 has 10\.244\./);
     await good(lab("exec", "node1/pod1", "--", "ip", "route"));

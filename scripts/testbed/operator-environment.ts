@@ -1,0 +1,33 @@
+/**
+ * What an operator's shell on a machine of the lab has set, so that etcdctl and twillctl just
+ * work. Daemons do not get it: they know what their command line says.
+ */
+import { delimiter } from "node:path";
+import { fileURLToPath } from "node:url";
+import { plainEnvironment } from "./command.ts";
+import { CONTROLLER_PORT, etcdEndpoints } from "./daemons.ts";
+import { machineIds, type Role } from "./topology.ts";
+
+/** How many there are of what a tool must find. */
+export interface Servers {
+  readonly etcdMembers: number;
+  readonly controllers: number;
+}
+
+export function operatorEnvironment(servers: Servers, role: Role): Record<string, string> {
+  const programs = fileURLToPath(new URL("../../bin", import.meta.url));
+  const controllers = machineIds("controller", servers.controllers);
+  const plain = plainEnvironment();
+  const common = {
+    ...plain,
+    PATH: [programs, plain["PATH"]].join(delimiter),
+    TWILL_CONTROLLERS: controllers.map(({ ip }) => `${ip}:${CONTROLLER_PORT}`).join(","),
+    TWILL_INSECURE: "true",
+  };
+  if (role === "node") return common;
+  return {
+    ...common,
+    ETCDCTL_API: "3",
+    ETCDCTL_ENDPOINTS: etcdEndpoints(machineIds("etcd", servers.etcdMembers)),
+  };
+}
