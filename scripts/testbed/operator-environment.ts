@@ -8,6 +8,9 @@ import { plainEnvironment } from "./command.ts";
 import { CONTROLLER_PORT, etcdEndpoints } from "./daemons.ts";
 import { machineIds, type Role } from "./topology.ts";
 
+/** twill-controller, twill-agent and twillctl by their names. */
+const PROGRAMS = fileURLToPath(new URL("../../bin", import.meta.url));
+
 /** How many there are of what a tool must find. */
 export interface Servers {
   readonly etcdMembers: number;
@@ -15,12 +18,11 @@ export interface Servers {
 }
 
 export function operatorEnvironment(servers: Servers, role: Role): Record<string, string> {
-  const programs = fileURLToPath(new URL("../../bin", import.meta.url));
   const controllers = machineIds("controller", servers.controllers);
   const plain = plainEnvironment();
   const common = {
     ...plain,
-    PATH: [programs, plain["PATH"]].join(delimiter),
+    PATH: [PROGRAMS, plain["PATH"]].join(delimiter),
     TWILL_CONTROLLERS: controllers.map(({ ip }) => `${ip}:${CONTROLLER_PORT}`).join(","),
     TWILL_INSECURE: "true",
   };
