@@ -176,6 +176,14 @@ describe("deciding what a registration means", () => {
     assert.equal(told(scene.decide("a", ME)), "claim 10.5.9.0-24");
   });
 
+  it("prefers a reservation to a flannel lease of the same address, and what fits to what does not", () => {
+    const scene = new Scene()
+      .flannel("10.5.3.0-24", "10.99.0.2")
+      .reservation("10.5.9.0-24", "10.99.0.2")
+      .reservation("10.6.1.0-24", "10.99.0.2");
+    assert.equal(told(scene.decide("a", ME)), "claim 10.5.9.0-24");
+  });
+
   it("never gives away a reservation for somebody else", () => {
     const scene = new Scene().reservation("10.5.1.0-24", "10.99.0.77");
     assert.equal(told(scene.decide("a", ME)), "allocate 10.5.2.0-24");

@@ -170,6 +170,29 @@ describe("a lease that vanishes under a connected node", () => {
     assert.deepEqual(scene.heard.map(told), ["10.5.1.0-24"]);
   });
 
+  it("is left to the node when it asks for something else meanwhile", async () => {
+    await using scene = await new Scene().start();
+    const claim = scene.open();
+    await claim.register();
+    await settle();
+    const ends: (() => void)[] = [];
+    scene.route = {
+      ...noLeader,
+      async register(request, signal) {
+        await new Promise<void>((resolve) => ends.push(resolve));
+        return scene.leader.register(request, signal);
+      },
+    };
+    scene.memory.delete("subnets/10.5.1.0-24");
+    await settle();
+    const asked = claim.register();
+    await settle();
+    for (const end of ends) end();
+    assert.equal(told(await asked), "10.5.1.0-24");
+    await settle();
+    assert.deepEqual(scene.heard, [], "one answer, to the one who asked");
+  });
+
   it("is the node's own affair when another sits there by then: it is told, and decides", async () => {
     await using scene = await new Scene().start();
     await scene.open().register();

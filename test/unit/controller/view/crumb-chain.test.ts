@@ -79,5 +79,7 @@ describe("the crumb chain", () => {
     assert.equal(chain.head.revision, 50);
     assert.equal(chain.atRevision(110), undefined);
     assert.equal(chain.atRevision(50)?.digest, 7n);
+    for (let n = 1; n <= 5; n += 1) chain.append(change(50 + n, [ROW]), BigInt(n));
+    assert.equal(chain.at(place), undefined, "nor when the new history is as long");
   });
 });

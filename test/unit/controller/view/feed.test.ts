@@ -78,7 +78,10 @@ class Agent {
     const answer = resume(held, "x", controller.chain);
     this.place = answer.kind === "snapshot" ? undefined : answer.place;
     // The Bookmark that tells an agent in sync so also tells it the revision.
-    if (answer.kind === "in-sync") this.revision = answer.place.revision;
+    if (answer.kind === "in-sync") {
+      assert.ok(answer.place.revision >= this.revision, "a revision never goes back");
+      this.revision = answer.place.revision;
+    }
     return answer.kind;
   }
 
