@@ -24,6 +24,7 @@ export interface GivenOptions {
   readonly ipBlackholeRoute: boolean;
   readonly subnetFile: string;
   readonly stateDir: string;
+  readonly wireguardKeyFile: string;
   readonly releaseOnExit: boolean;
   readonly onSubnetTaken: "renumber" | "hold";
   readonly purge: boolean;

@@ -171,43 +171,51 @@ const ruleOptions: Specs<
 };
 
 const FILES = "Files and exit";
-const fileOptions: Specs<"subnetFile" | "stateDir" | "releaseOnExit" | "purge" | "onSubnetTaken"> =
-  {
-    subnetFile: textOption({
-      flag: "subnet-file",
-      help: "File that tells containers their subnet and MTU.",
-      group: FILES,
-      placeholder: "FILE",
-      fallback: "/run/flannel/subnet.env",
-    }),
-    stateDir: textOption({
-      flag: "state-dir",
-      help: "Folder for what survives a restart: VTEP MACs and the last table. One agent each.",
-      group: FILES,
-      placeholder: "FOLDER",
-      fallback: "/var/lib/twill",
-    }),
-    releaseOnExit: booleanOption({
-      flag: "release-on-exit",
-      help: "Give the lease back at SIGTERM instead of keeping the subnet until it expires.",
-      group: FILES,
-      fallback: false,
-    }),
-    onSubnetTaken: choiceOption({
-      flag: "on-subnet-taken",
-      help: "When another node got this node's subnet meanwhile: renumber takes another subnet, hold keeps the data plane and asks on.",
-      group: FILES,
-      placeholder: "CHOICE",
-      fallback: "renumber",
-      choices: ["renumber", "hold"],
-    }),
-    purge: booleanOption({
-      flag: "purge",
-      help: "Only with cleanup: also remove --subnet-file and what is in --state-dir.",
-      group: FILES,
-      fallback: false,
-    }),
-  };
+const fileOptions: Specs<
+  "subnetFile" | "stateDir" | "wireguardKeyFile" | "releaseOnExit" | "purge" | "onSubnetTaken"
+> = {
+  subnetFile: textOption({
+    flag: "subnet-file",
+    help: "File that tells containers their subnet and MTU.",
+    group: FILES,
+    placeholder: "FILE",
+    fallback: "/run/flannel/subnet.env",
+  }),
+  stateDir: textOption({
+    flag: "state-dir",
+    help: "Folder for what survives a restart: VTEP MACs and the last table. One agent each.",
+    group: FILES,
+    placeholder: "FOLDER",
+    fallback: "/var/lib/twill",
+  }),
+  wireguardKeyFile: textOption({
+    flag: "wireguard-key-file",
+    help: "This node's WireGuard key, made when it is missing. A path below --state-dir keeps it over reboots. Also read from WIREGUARD_KEY_FILE, as by flanneld.",
+    group: FILES,
+    placeholder: "FILE",
+    fallback: "/run/flannel/wgkey",
+  }),
+  releaseOnExit: booleanOption({
+    flag: "release-on-exit",
+    help: "Give the lease back at SIGTERM instead of keeping the subnet until it expires.",
+    group: FILES,
+    fallback: false,
+  }),
+  onSubnetTaken: choiceOption({
+    flag: "on-subnet-taken",
+    help: "When another node got this node's subnet meanwhile: renumber takes another subnet, hold keeps the data plane and asks on.",
+    group: FILES,
+    placeholder: "CHOICE",
+    fallback: "renumber",
+    choices: ["renumber", "hold"],
+  }),
+  purge: booleanOption({
+    flag: "purge",
+    help: "Only with cleanup: also remove --subnet-file and what is in --state-dir.",
+    group: FILES,
+    fallback: false,
+  }),
+};
 
 const HEALTH = "Health and log";
 const healthOptions: Specs<"healthzIp" | "healthzPort" | "logFormat" | "logLevel" | "v"> = {

@@ -24,6 +24,7 @@ export interface AgentOptions {
   readonly rules: RuleOptions;
   readonly subnetFile: string;
   readonly stateDir: string;
+  readonly wireguardKeyFile: string;
   readonly releaseOnExit: boolean;
   readonly onSubnetTaken: "renumber" | "hold";
   readonly purge: boolean;
@@ -83,7 +84,7 @@ function parseArguments(
   env: Environment,
   hostName: string,
 ): AgentCommand {
-  const parsed = parseOptions(argv, env, AGENT_OPTION_TABLE);
+  const parsed = parseOptions(argv, withFlannelsNames(env), AGENT_OPTION_TABLE);
   switch (parsed.kind) {
     case "help":
       return help();
@@ -97,6 +98,12 @@ function parseArguments(
       return { kind: name, options, given: parsed.given, warnings: parsed.warnings };
     }
   }
+}
+
+/** flanneld's one variable that is not named after an option (contract 2.2). */
+function withFlannelsNames(env: Environment): Environment {
+  const keyFile = env["WIREGUARD_KEY_FILE"];
+  return keyFile === undefined ? env : { FLANNELD_WIREGUARD_KEY_FILE: keyFile, ...env };
 }
 
 function help(): AgentCommand {
@@ -132,6 +139,7 @@ function compile(given: GivenOptions, hostName: string): AgentOptions {
     },
     subnetFile: given.subnetFile,
     stateDir: given.stateDir,
+    wireguardKeyFile: given.wireguardKeyFile,
     releaseOnExit: given.releaseOnExit,
     onSubnetTaken: given.onSubnetTaken,
     purge: given.purge,

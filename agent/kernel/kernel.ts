@@ -5,12 +5,15 @@
  */
 import type { Family, Ip } from "../../common/net/ip.ts";
 import type { Mac } from "../../common/net/mac.ts";
+import type { WireguardKey } from "../../common/net/wireguard-key.ts";
 import type {
   AddressSpec,
   FdbSpec,
   LinkSpec,
   NeighbourSpec,
   RouteSpec,
+  WireguardLink,
+  WireguardPeerSpec,
 } from "../plan/kernel-state.ts";
 
 /** A link as the kernel reports it. */
@@ -30,6 +33,8 @@ export interface LinkState {
   readonly vxlan: VxlanInfo | undefined;
   /** Present for kind "ipip". */
   readonly ipip?: IpipInfo;
+  /** Present for kind "wireguard"; not in events. */
+  readonly wireguard?: WireguardInfo;
 }
 
 export interface VxlanInfo {
@@ -49,6 +54,12 @@ export interface IpipInfo {
   readonly remote: Ip | undefined;
 }
 
+export interface WireguardInfo {
+  /** undefined: the device has no key yet. */
+  readonly publicKey: WireguardKey | undefined;
+  readonly listenPort: number;
+}
+
 export interface AddressState extends AddressSpec {
   readonly scope: "global" | "link" | "host" | "other";
   readonly permanent: boolean;
@@ -62,6 +73,14 @@ export interface NeighbourState extends NeighbourSpec {
 
 export interface FdbState extends FdbSpec {
   readonly permanent: boolean;
+}
+
+export interface WireguardPeerState extends WireguardPeerSpec {
+  /**
+   * The peer proved its identity a moment ago, from `endpoint`: wherever that is (behind NAT it
+   * is not what its lease says), it is right.
+   */
+  readonly hasSession: boolean;
 }
 
 /** A route of the main table. One with several next hops has neither gateway nor device. */
@@ -82,12 +101,19 @@ export interface LinkChange {
   readonly up?: boolean;
   readonly mtuBytes?: number;
   readonly mac?: Mac;
+  /** Key and port of a WireGuard device; its peers and their sessions stay. */
+  readonly wireguard?: Pick<WireguardLink, "privateKey" | "listenPort">;
 }
 
 export type KernelChange =
   | { readonly op: "put" | "delete"; readonly kind: "address"; readonly object: AddressSpec }
   | { readonly op: "put" | "delete"; readonly kind: "neighbour"; readonly object: NeighbourSpec }
   | { readonly op: "put" | "delete"; readonly kind: "fdb"; readonly object: FdbSpec }
+  | {
+      readonly op: "put" | "delete";
+      readonly kind: "wireguard";
+      readonly object: WireguardPeerSpec;
+    }
   | { readonly op: "put" | "delete"; readonly kind: "route"; readonly object: RouteSpec };
 
 /**
@@ -139,6 +165,8 @@ export interface Kernel {
   listNeighbours(device: string, signal: AbortSignal): Promise<readonly NeighbourState[]>;
   /** FDB entries that carry a remote address on the named device. */
   listFdb(device: string, signal: AbortSignal): Promise<readonly FdbState[]>;
+  /** Peers of the named WireGuard device; none when it is not there. Linux has no events for them. */
+  listWireguardPeers(device: string, signal: AbortSignal): Promise<readonly WireguardPeerState[]>;
   /** Unicast and blackhole routes of the main table, both families. */
   listRoutes(signal: AbortSignal): Promise<readonly RouteState[]>;
   /** What the kernel would do with a packet to `destination`; undefined: unreachable. */

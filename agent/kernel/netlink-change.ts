@@ -1,4 +1,7 @@
-/** One KernelChange as one netlink message, and which answers to it are no failure. */
+/**
+ * One KernelChange as one netlink message, and which answers to it are no failure. WireGuard
+ * peers go to a family of their own (wireguard-socket.ts), the rest to rtnetlink.
+ */
 import { assertNever } from "../../common/errors.ts";
 import type { ChangeFailure, KernelChange } from "./kernel.ts";
 import { encodeAddress } from "./netlink-address.ts";
@@ -7,7 +10,31 @@ import { encodeRoute } from "./netlink-route.ts";
 import type { Refusal } from "./netlink-socket.ts";
 import type { ChangeHead, MessageWriter } from "./netlink-writer.ts";
 
-export function encodeChange(writer: MessageWriter, head: ChangeHead, change: KernelChange): void {
+export type WireguardChange = Extract<KernelChange, { readonly kind: "wireguard" }>;
+/** What rtnetlink makes. */
+export type RouteChange = Exclude<KernelChange, WireguardChange>;
+
+interface Run {
+  readonly wireguard: readonly WireguardChange[];
+  readonly others: readonly RouteChange[];
+}
+
+/** Cuts the changes where they go to the other family, so that their order stays. */
+export function runsOf(changes: readonly KernelChange[]): readonly Run[] {
+  const runs: { wireguard: WireguardChange[]; others: RouteChange[] }[] = [];
+  for (const change of changes) {
+    const last = runs.at(-1);
+    if (change.kind === "wireguard") {
+      if (last === undefined || last.others.length > 0) {
+        runs.push({ wireguard: [change], others: [] });
+      } else last.wireguard.push(change);
+    } else if (last === undefined) runs.push({ wireguard: [], others: [change] });
+    else last.others.push(change);
+  }
+  return runs;
+}
+
+export function encodeChange(writer: MessageWriter, head: ChangeHead, change: RouteChange): void {
   switch (change.kind) {
     case "address":
       encodeAddress(writer, head, change.object);
@@ -37,10 +64,10 @@ export function devicesOf(changes: readonly KernelChange[]): readonly string[] {
  * Sorts out the changes on devices that do not exist: a put fails, a delete has nothing to do.
  * The kernel must not see them, because it takes a missing device for any device.
  */
-export function splitByDevice(
-  changes: readonly KernelChange[],
+export function splitByDevice<Change extends KernelChange>(
+  changes: readonly Change[],
   indices: ReadonlyMap<string, number>,
-): { readonly sendable: readonly KernelChange[]; readonly failures: readonly ChangeFailure[] } {
+): { readonly sendable: readonly Change[]; readonly failures: readonly ChangeFailure[] } {
   const exists = ({ object: { device } }: KernelChange): boolean =>
     device === undefined || indices.has(device);
   const missing = changes.filter((change) => change.op === "put" && !exists(change));

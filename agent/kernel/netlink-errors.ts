@@ -14,6 +14,7 @@ const HINTS: Readonly<Record<string, string>> = {
   EPERM: "run as root or with CAP_NET_ADMIN",
   EACCES: "IPv6 or the device's protocol is switched off (net.ipv6.conf.*.disable_ipv6)",
   ENOBUFS: "the kernel is short of memory or a table is full; see the kernel log",
+  EADDRINUSE: "another program has the port; stop it, or choose another in the network config",
   EAFNOSUPPORT: "the kernel has this address family switched off",
 };
 

@@ -3,9 +3,8 @@
  * each watch, so that none can block or confuse another. No device index is kept between calls:
  * names are resolved anew for each (a few microseconds), so none can be stale.
  */
-import { closeSync } from "node:fs";
 import type { Family, Ip } from "../../common/net/ip.ts";
-import type { LinkSpec, TunLink } from "../plan/kernel-state.ts";
+import type { LinkSpec } from "../plan/kernel-state.ts";
 import type {
   AddressState,
   ChangeFailure,
@@ -18,19 +17,20 @@ import type {
   NeighbourState,
   RouteLookup,
   RouteState,
+  WireguardPeerState,
 } from "./kernel.ts";
+import { LinkWrites } from "./link-writes.ts";
 import { decodeAddress, encodeAddressDump } from "./netlink-address.ts";
-import { devicesOf, encodeChange, failuresOf, splitByDevice } from "./netlink-change.ts";
-import { NETLINK } from "./netlink-constants.ts";
-import { refused, unsupportedLink } from "./netlink-errors.ts";
 import {
-  decodeLink,
-  encodeLinkChange,
-  encodeLinkCreation,
-  encodeLinkDeletion,
-  encodeLinkDump,
-} from "./netlink-link.ts";
-import type { NetlinkLink } from "./netlink-link-info.ts";
+  devicesOf,
+  encodeChange,
+  failuresOf,
+  type RouteChange,
+  runsOf,
+  splitByDevice,
+} from "./netlink-change.ts";
+import { NETLINK } from "./netlink-constants.ts";
+import { decodeLink, encodeLinkDump } from "./netlink-link.ts";
 import { MONITOR_GROUPS, NetlinkMonitor } from "./netlink-monitor.ts";
 import { LinkNames, type NameOf } from "./netlink-names.ts";
 import {
@@ -39,15 +39,15 @@ import {
   encodeFdbDump,
   encodeNeighbourDump,
 } from "./netlink-neighbour.ts";
-import { inNamespace, openNetlink } from "./netlink-open.ts";
+import { openNetlink } from "./netlink-open.ts";
 import {
   decodeRoute,
   decodeRouteLookup,
   encodeRouteDump,
   encodeRouteLookup,
 } from "./netlink-route.ts";
-import { NetlinkSocket, type Refusal } from "./netlink-socket.ts";
-import type { MessageWriter } from "./netlink-writer.ts";
+import { NetlinkSocket } from "./netlink-socket.ts";
+import { WireguardSocket } from "./wireguard-socket.ts";
 
 export interface NetlinkKernelOptions {
   /** Path of another network namespace; default: the process's own. */
@@ -63,21 +63,39 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
   readonly #netns: string | undefined;
   readonly #writes: NetlinkSocket;
   readonly #reads: NetlinkSocket;
+  readonly #wireguard: WireguardSocket;
   readonly #names: LinkNames;
+  readonly #links: LinkWrites;
 
   /** Opens its sockets with the first call that needs them. */
   constructor(options: NetlinkKernelOptions = {}) {
     this.#netns = options.netns;
-    this.#writes = new NetlinkSocket(() => this.#open([], REQUEST_RECEIVE_BYTES));
-    this.#reads = new NetlinkSocket(() => this.#open([], REQUEST_RECEIVE_BYTES));
+    this.#writes = new NetlinkSocket(() => this.#open(NETLINK.ROUTE, [], REQUEST_RECEIVE_BYTES));
+    this.#reads = new NetlinkSocket(() => this.#open(NETLINK.ROUTE, [], REQUEST_RECEIVE_BYTES));
+    this.#wireguard = new WireguardSocket(() =>
+      this.#open(NETLINK.GENERIC, [], REQUEST_RECEIVE_BYTES),
+    );
     this.#names = new LinkNames(this.#reads);
+    this.#links = new LinkWrites({
+      writes: this.#writes,
+      wireguard: this.#wireguard,
+      names: this.#names,
+      netns: this.#netns,
+    });
   }
 
-  listLinks(signal: AbortSignal): Promise<readonly LinkState[]> {
-    return this.#reads.dump(
+  async listLinks(signal: AbortSignal): Promise<readonly LinkState[]> {
+    const links = await this.#reads.dump(
       { what: "list links", encode: encodeLinkDump, decode: decodeLink },
       signal,
     );
+    const complete: LinkState[] = [];
+    for (const link of links) {
+      const wireguard =
+        link.kind === "wireguard" ? await this.#wireguard.info(link.name, signal) : undefined;
+      complete.push(wireguard === undefined ? link : { ...link, wireguard });
+    }
+    return complete;
   }
 
   listAddresses(signal: AbortSignal): Promise<readonly AddressState[]> {
@@ -121,6 +139,10 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
     );
   }
 
+  listWireguardPeers(device: string, signal: AbortSignal): Promise<readonly WireguardPeerState[]> {
+    return this.#wireguard.peers(device, signal);
+  }
+
   async listRoutes(signal: AbortSignal): Promise<readonly RouteState[]> {
     return this.#names.naming(signal, async (nameOf) => {
       const routes = await this.#routesOf(4, nameOf, signal);
@@ -158,28 +180,45 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
   }
 
   createLink(link: LinkSpec, signal: AbortSignal): Promise<void> {
-    return link.kind === "tun" ? this.#createTun(link, signal) : this.#createByLink(link, signal);
+    return this.#links.create(link, signal);
   }
 
-  async setLink(name: string, set: LinkChange, signal: AbortSignal): Promise<void> {
-    const refusal = await this.#writeOne(
-      (writer, seq) => encodeLinkChange(writer, name, set, seq),
-      signal,
-    );
-    if (refusal !== undefined) throw refused(`change ${name}`, refusal.errno, refusal.sentence);
+  setLink(name: string, set: LinkChange, signal: AbortSignal): Promise<void> {
+    return this.#links.set(name, set, signal);
   }
 
-  async deleteLink(name: string, signal: AbortSignal): Promise<void> {
-    const refusal = await this.#writeOne(
-      (writer, seq) => encodeLinkDeletion(writer, name, seq),
-      signal,
-    );
-    if (refusal === undefined || refusal.errno === "ENODEV") return;
-    throw refused(`delete ${name}`, refusal.errno, refusal.sentence);
+  deleteLink(name: string, signal: AbortSignal): Promise<void> {
+    return this.#links.delete(name, signal);
   }
 
   async apply(
     changes: readonly KernelChange[],
+    signal: AbortSignal,
+  ): Promise<readonly ChangeFailure[]> {
+    const failures: ChangeFailure[] = [];
+    for (const { wireguard, others } of runsOf(changes)) {
+      if (wireguard.length > 0) failures.push(...(await this.#wireguard.apply(wireguard, signal)));
+      if (others.length > 0) failures.push(...(await this.#apply(others, signal)));
+    }
+    return failures;
+  }
+
+  watch(listener: (event: KernelEvent) => void): Disposable {
+    return new NetlinkMonitor({
+      open: () => this.#open(NETLINK.ROUTE, MONITOR_GROUPS, MONITOR_RECEIVE_BYTES),
+      linkNames: (signal) => this.#names.all(signal),
+      listener,
+    });
+  }
+
+  /** Waits for the call under way, then closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const sockets = [this.#writes, this.#reads, this.#wireguard];
+    await Promise.all(sockets.map((socket) => socket[Symbol.asyncDispose]()));
+  }
+
+  async #apply(
+    changes: readonly RouteChange[],
     signal: AbortSignal,
   ): Promise<readonly ChangeFailure[]> {
     const indices = await this.#names.indicesOf(devicesOf(changes), signal);
@@ -202,48 +241,6 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
     return [...failures, ...failuresOf(sendable, refusals)];
   }
 
-  watch(listener: (event: KernelEvent) => void): Disposable {
-    return new NetlinkMonitor({
-      open: () => this.#open(MONITOR_GROUPS, MONITOR_RECEIVE_BYTES),
-      linkNames: (signal) => this.#names.all(signal),
-      listener,
-    });
-  }
-
-  /** Waits for the call under way, then closes. */
-  async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#writes[Symbol.asyncDispose](), this.#reads[Symbol.asyncDispose]()]);
-  }
-
-  async #createByLink(link: NetlinkLink, signal: AbortSignal): Promise<void> {
-    const lowerIndex = await this.#lowerIndexOf(link, signal);
-    const refusal = await this.#writeOne(
-      (writer, seq) => encodeLinkCreation(writer, link, lowerIndex, seq),
-      signal,
-    );
-    if (refusal === undefined) return;
-    const { errno, sentence } = refusal;
-    if (errno === "EOPNOTSUPP") throw unsupportedLink(link.name, link.kind, sentence);
-    throw refused(`create ${link.name}`, errno, sentence);
-  }
-
-  async #lowerIndexOf(link: NetlinkLink, signal: AbortSignal): Promise<number> {
-    if (link.kind !== "vxlan") return 0;
-    const index = await this.#names.indexOf(link.lower, signal);
-    if (index !== undefined) return index;
-    throw refused(`create ${link.name}`, "ENODEV", `there is no interface ${link.lower}`);
-  }
-
-  /** The kernel makes TUN devices by ioctl only; loaded for the udp backend alone. */
-  async #createTun(link: TunLink, signal: AbortSignal): Promise<void> {
-    if ((await this.#names.indexOf(link.name, signal)) !== undefined) {
-      throw refused(`create ${link.name}`, "EEXIST");
-    }
-    const { openTunDevice } = await import("../tunnel/tun-device.ts");
-    closeSync(inNamespace(this.#netns, () => openTunDevice(link.name, true).fd));
-    await this.setLink(link.name, { mtuBytes: link.mtuBytes }, signal);
-  }
-
   /** Both families are not in one dump: the kernel filters by table only within a family. */
   #routesOf(family: Family, nameOf: NameOf, signal: AbortSignal): Promise<RouteState[]> {
     return this.#reads.dump(
@@ -257,19 +254,8 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
     );
   }
 
-  async #writeOne(
-    encode: (writer: MessageWriter, seq: number) => void,
-    signal: AbortSignal,
-  ): Promise<Refusal | undefined> {
-    const refusals = await this.#writes.transact(
-      { count: 1, encode: (writer, _at, seq) => encode(writer, seq) },
-      signal,
-    );
-    return refusals[0];
-  }
-
-  #open(groups: readonly number[], receiveBytes: number): number {
-    return openNetlink({ protocol: NETLINK.ROUTE, groups, receiveBytes, netns: this.#netns });
+  #open(protocol: number, groups: readonly number[], receiveBytes: number): number {
+    return openNetlink({ protocol, groups, receiveBytes, netns: this.#netns });
   }
 }
 

@@ -46,6 +46,9 @@ export function encodeLinkInfo(writer: MessageWriter, link: NetlinkLink, lowerIn
     case "ipip":
       writer.nest(IFLA_INFO_DATA, () => encodeIpip(writer, link));
       break;
+    case "wireguard":
+      // Key, port and peers are set by generic netlink (wireguard-socket.ts).
+      break;
   }
 }
 

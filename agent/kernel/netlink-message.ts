@@ -131,6 +131,19 @@ export class Attributes {
     return at === 0 ? undefined : this.#view.getUint32(at, HOST);
   }
 
+  u16(type: number): number | undefined {
+    const at = this.#offset(type, 2);
+    return at === 0 ? undefined : this.#view.getUint16(at, HOST);
+  }
+
+  /** A copy of the payload. */
+  payload(type: number): Buffer | undefined {
+    const at = this.#offset(type, 0);
+    return at === 0
+      ? undefined
+      : Buffer.from(this.#bytes.subarray(at, at + (this.#length[type] ?? 0)));
+  }
+
   port(type: number): number | undefined {
     const at = this.#offset(type, 2);
     return at === 0 ? undefined : this.#view.getUint16(at);
@@ -173,6 +186,19 @@ export class Attributes {
     const at = this.#offset(type, 0);
     if (at === 0) return undefined;
     return into.scan(this.#bytes, this.#view, at, at + (this.#length[type] ?? 0));
+  }
+
+  /** Shows each element of a nest that is a list: all have attributes, whatever their type says. */
+  each(type: number, element: Attributes, visit: (element: Attributes) => void): void {
+    let at = this.#offset(type, 0);
+    if (at === 0) return;
+    const end = at + (this.#length[type] ?? 0);
+    while (at + ATTRIBUTE_HEADER_BYTES <= end) {
+      const length = this.#view.getUint16(at, HOST);
+      if (length < ATTRIBUTE_HEADER_BYTES || at + length > end) return;
+      visit(element.scan(this.#bytes, this.#view, at + ATTRIBUTE_HEADER_BYTES, at + length));
+      at += alignToWord(length);
+    }
   }
 
   #ipAt(at: number, length: number): Ip | undefined {

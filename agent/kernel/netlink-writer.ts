@@ -92,6 +92,20 @@ export class MessageWriter {
     this.#at += 4;
   }
 
+  attributeU16(type: number, value: number): void {
+    this.#attribute(type, 2);
+    this.#view.setUint32(this.#at, 0);
+    this.#view.setUint16(this.#at, value, HOST);
+    this.#at += 4;
+  }
+
+  attributeBytes(type: number, bytes: Uint8Array): void {
+    this.#attribute(type, bytes.length);
+    this.bytes.fill(0, this.#at, this.#at + alignToWord(bytes.length));
+    this.bytes.set(bytes, this.#at);
+    this.#at += alignToWord(bytes.length);
+  }
+
   attributeU32(type: number, value: number): void {
     this.#attribute(type, 4);
     this.u32(value);

@@ -165,7 +165,7 @@ export class NodeAgent {
   #makeLoop(): NodeLoop {
     const { kernel, clock } = this.#ports;
     const { state, file, cached } = this.#remembered;
-    const identity = new IdentitySource(kernel, state);
+    const identity = new IdentitySource(kernel, state, this.#options.wireguardKeyFile);
     return new NodeLoop({
       config: () => this.#config.accepted?.config,
       host: this.#host,

@@ -1,5 +1,6 @@
 /** The VXLAN part of a peer: flannel's backend data `{"VNI":1,"VtepMAC":"7e:3f:…"}` (contract 1.2). */
 import { isUnicastMac, type Mac, parseMac } from "../../common/net/mac.ts";
+import { parseFields } from "./backend-data.ts";
 import type { Peer } from "./peer.ts";
 
 export type ReadVtep =
@@ -34,17 +35,4 @@ export function readVtep(peer: Peer, own: OwnVtep): ReadVtep {
 
 function invalid(reason: string): ReadVtep {
   return { kind: "invalid", reason };
-}
-
-function parseFields(text: string): ReadonlyMap<string, unknown> | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return undefined;
-  return new Map(
-    Object.entries(parsed).map(([name, value]): [string, unknown] => [name.toLowerCase(), value]),
-  );
 }

@@ -12,6 +12,8 @@ import type { NetworkConfig } from "../../common/config/network-config.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import type { Family, Ip } from "../../common/net/ip.ts";
 import type { Mac } from "../../common/net/mac.ts";
+import type { WireguardKey } from "../../common/net/wireguard-key.ts";
+import type { Secret } from "../../common/text/secret.ts";
 import type { TunnelPeer } from "../tunnel/peer-table.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { KernelObject } from "./kernel-object.ts";
@@ -22,6 +24,13 @@ export interface NodeIdentity {
   readonly vtepMac: Mac;
   /** The device of the other family has its own (contract 1.2). */
   readonly vtepMacV6: Mac;
+  /** Only for backend wireguard: both devices share the key (contract 3.5). */
+  readonly wireguard?: WireguardIdentity | { readonly problem: string };
+}
+
+export interface WireguardIdentity {
+  readonly privateKey: Secret;
+  readonly publicKey: WireguardKey;
 }
 
 export interface PlannerInput {

@@ -3,7 +3,7 @@
  * planners, the reconciler and reports can speak of "an object" without a case per kind.
  */
 import { formatCidr } from "../../common/net/cidr.ts";
-import { formatIp } from "../../common/net/ip.ts";
+import { formatIp, type Ip } from "../../common/net/ip.ts";
 import {
   type AddressSpec,
   addressKey,
@@ -15,14 +15,17 @@ import {
   type RouteSpec,
   routeKey,
   unusualMetric,
+  type WireguardPeerSpec,
+  wireguardPeerKey,
 } from "./kernel-state.ts";
 
-export type ObjectKind = "address" | "neighbour" | "fdb" | "route";
+export type ObjectKind = "address" | "neighbour" | "fdb" | "wireguard" | "route";
 
 export type KernelObject =
   | { readonly kind: "address"; readonly object: AddressSpec }
   | { readonly kind: "neighbour"; readonly object: NeighbourSpec }
   | { readonly kind: "fdb"; readonly object: FdbSpec }
+  | { readonly kind: "wireguard"; readonly object: WireguardPeerSpec }
   | { readonly kind: "route"; readonly object: RouteSpec };
 
 /** Two objects with one id are two versions of one kernel object. */
@@ -38,6 +41,8 @@ export function objectKey(item: KernelObject): string {
       return neighbourKey(item.object);
     case "fdb":
       return fdbKey(item.object);
+    case "wireguard":
+      return wireguardPeerKey(item.object);
     case "route":
       return routeKey(item.object);
   }
@@ -52,6 +57,8 @@ export function formatObject(item: KernelObject): string {
       return formatNeighbour(item.object);
     case "fdb":
       return formatFdb(item.object);
+    case "wireguard":
+      return formatWireguardPeer(item.object);
     case "route":
       return formatRoute(item.object);
   }
@@ -68,6 +75,24 @@ export function formatNeighbour(neighbour: NeighbourSpec): string {
 
 export function formatFdb(entry: FdbSpec): string {
   return `${entry.mac} dev ${entry.device} dst ${formatIp(entry.remote)} self permanent`;
+}
+
+/** As `wg show` has it; of the preshared key only its fingerprint. */
+export function formatWireguardPeer(peer: WireguardPeerSpec): string {
+  const { device, publicKey, presharedKey, endpoint, keepaliveSeconds, allowed } = peer;
+  return [
+    `${publicKey} dev ${device}`,
+    `endpoint ${endpoint === undefined ? "none" : formatHostPort(endpoint)}`,
+    `allowed ${allowed.map(formatCidr).sort().join(",")}`,
+    presharedKey === undefined ? "" : `preshared-key ${String(presharedKey)}`,
+    keepaliveSeconds === 0 ? "" : `persistent-keepalive ${keepaliveSeconds}`,
+  ]
+    .filter((word) => word !== "")
+    .join(" ");
+}
+
+function formatHostPort({ ip, port }: { readonly ip: Ip; readonly port: number }): string {
+  return ip.family === 4 ? `${formatIp(ip)}:${port}` : `[${formatIp(ip)}]:${port}`;
 }
 
 export function formatRoute(route: RouteSpec): string {
@@ -97,6 +122,7 @@ export function objectsOf(state: KernelState): KernelObject[] {
     ...state.addresses.map((object) => ({ kind: "address" as const, object })),
     ...state.neighbours.map((object) => ({ kind: "neighbour" as const, object })),
     ...state.fdb.map((object) => ({ kind: "fdb" as const, object })),
+    ...state.wireguardPeers.map((object) => ({ kind: "wireguard" as const, object })),
     ...state.routes.map((object) => ({ kind: "route" as const, object })),
   ];
 }

@@ -7,9 +7,11 @@
 import { type Cidr, formatCidr } from "../../common/net/cidr.ts";
 import { type Family, formatIp, type Ip } from "../../common/net/ip.ts";
 import type { Mac } from "../../common/net/mac.ts";
+import type { WireguardKey } from "../../common/net/wireguard-key.ts";
+import type { Secret } from "../../common/text/secret.ts";
 
 /** A device of ours, by name; it is created, adopted or made anew as a whole. */
-export type LinkSpec = VxlanLink | TunLink | IpipLink;
+export type LinkSpec = VxlanLink | TunLink | IpipLink | WireguardLink;
 
 export interface VxlanLink {
   readonly kind: "vxlan";
@@ -43,6 +45,29 @@ export interface IpipLink {
   readonly name: string;
   readonly mtuBytes: number;
   readonly local: Ip;
+}
+
+/** The wireguard backend's device (contract 3.5). */
+export interface WireguardLink {
+  readonly kind: "wireguard";
+  readonly name: string;
+  readonly mtuBytes: number;
+  readonly listenPort: number;
+  readonly privateKey: Secret;
+  /** The private key's other half: what is compared and told. */
+  readonly publicKey: WireguardKey;
+}
+
+/** A peer of a WireGuard device: who it is, where it is, and which subnets are its. */
+export interface WireguardPeerSpec {
+  readonly device: string;
+  readonly publicKey: WireguardKey;
+  readonly presharedKey: Secret | undefined;
+  /** undefined: none is known (only read from a kernel, never planned). */
+  readonly endpoint: { readonly ip: Ip; readonly port: number } | undefined;
+  /** 0: off. */
+  readonly keepaliveSeconds: number;
+  readonly allowed: readonly Cidr[];
 }
 
 export interface AddressSpec {
@@ -91,6 +116,7 @@ export interface KernelState {
   readonly neighbours: readonly NeighbourSpec[];
   readonly fdb: readonly FdbSpec[];
   readonly routes: readonly RouteSpec[];
+  readonly wireguardPeers: readonly WireguardPeerSpec[];
 }
 
 export const EMPTY_KERNEL_STATE: KernelState = {
@@ -99,6 +125,7 @@ export const EMPTY_KERNEL_STATE: KernelState = {
   neighbours: [],
   fdb: [],
   routes: [],
+  wireguardPeers: [],
 };
 
 export function addressKey(address: AddressSpec): string {
@@ -111,6 +138,10 @@ export function neighbourKey(neighbour: Pick<NeighbourSpec, "device" | "ip">): s
 
 export function fdbKey(entry: Pick<FdbSpec, "device" | "mac">): string {
   return `${entry.device} ${entry.mac}`;
+}
+
+export function wireguardPeerKey(peer: Pick<WireguardPeerSpec, "device" | "publicKey">): string {
+  return `${peer.device} ${peer.publicKey}`;
 }
 
 /** Destination, and the metric where it is not the kernel's default: two metrics make two routes. */

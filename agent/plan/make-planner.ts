@@ -6,6 +6,7 @@ import { hostGwPlanner } from "./host-gw.ts";
 import { ipipPlanner } from "./ipip.ts";
 import { udpPlanner } from "./udp.ts";
 import { vxlanPlanner } from "./vxlan.ts";
+import { wireguardPlanner } from "./wireguard.ts";
 
 export function makePlanner(input: PlannerInput): MadePlanner {
   const { backend } = input.config;
@@ -21,6 +22,7 @@ export function makePlanner(input: PlannerInput): MadePlanner {
     case "ipip":
       return ipipPlanner(input, backend);
     case "wireguard":
+      return wireguardPlanner(input, backend);
     case "extension":
       return { kind: "refused", reason: `backend ${backend.type} is not available in this build` };
   }

@@ -175,6 +175,7 @@ function split(objects: readonly KernelObject[]): Omit<KernelState, "links"> {
     addresses: objects.flatMap((item) => (item.kind === "address" ? [item.object] : [])),
     neighbours: objects.flatMap((item) => (item.kind === "neighbour" ? [item.object] : [])),
     fdb: objects.flatMap((item) => (item.kind === "fdb" ? [item.object] : [])),
+    wireguardPeers: objects.flatMap((item) => (item.kind === "wireguard" ? [item.object] : [])),
     routes: objects.flatMap((item) => (item.kind === "route" ? [item.object] : [])),
   };
 }

@@ -4,8 +4,20 @@
  */
 import { sameCidr } from "../../common/net/cidr.ts";
 import { type Ip, sameIp } from "../../common/net/ip.ts";
-import type { AddressState, FdbState, NeighbourState, RouteState } from "../kernel/kernel.ts";
-import { formatAddress, formatFdb, formatNeighbour, formatRoute } from "../plan/kernel-object.ts";
+import type {
+  AddressState,
+  FdbState,
+  NeighbourState,
+  RouteState,
+  WireguardPeerState,
+} from "../kernel/kernel.ts";
+import {
+  formatAddress,
+  formatFdb,
+  formatNeighbour,
+  formatRoute,
+  formatWireguardPeer,
+} from "../plan/kernel-object.ts";
 import {
   type AddressSpec,
   addressKey,
@@ -15,9 +27,18 @@ import {
   neighbourKey,
   type RouteSpec,
   routeKey,
+  type WireguardPeerSpec,
+  wireguardPeerKey,
 } from "../plan/kernel-state.ts";
 import { RTPROT_BOOT, RTPROT_KERNEL } from "../plan/route-protocol.ts";
-import { ownsAddress, ownsFdb, ownsNeighbour, ownsRoute, type Realm } from "./ownership.ts";
+import {
+  ownsAddress,
+  ownsFdb,
+  ownsNeighbour,
+  ownsRoute,
+  ownsWireguardPeer,
+  type Realm,
+} from "./ownership.ts";
 
 export interface KindRules<Spec, State extends Spec> {
   key(spec: Spec): string;
@@ -69,6 +90,22 @@ export const FDB_RULES: KindRules<FdbSpec, FdbState> = {
   formatActual: (actual) =>
     actual.permanent ? formatFdb(actual) : formatFdb(actual).replace(" permanent", ""),
 };
+
+export const WIREGUARD_RULES: KindRules<WireguardPeerSpec, WireguardPeerState> = {
+  key: wireguardPeerKey,
+  equal: equalWireguardPeer,
+  owns: ownsWireguardPeer,
+  isKernels: () => false,
+  coexist: () => false,
+  format: formatWireguardPeer,
+  formatActual: formatWireguardPeer,
+};
+
+/** A peer that just proved itself from another endpoint is there (NAT, or it moves). */
+function equalWireguardPeer(desired: WireguardPeerSpec, actual: WireguardPeerState): boolean {
+  const { endpoint } = actual.hasSession ? actual : desired;
+  return formatWireguardPeer({ ...desired, endpoint }) === formatWireguardPeer(actual);
+}
 
 export const ROUTE_RULES: KindRules<RouteSpec, RouteState> = {
   key: routeKey,

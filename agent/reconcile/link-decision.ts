@@ -54,6 +54,8 @@ export function formatLink(spec: LinkSpec): string {
       return `${name} ${kind} mtu ${mtuBytes} up`;
     case "ipip":
       return `${name} ${kind} local ${formatIp(spec.local)} mtu ${mtuBytes} up`;
+    case "wireguard":
+      return `${name} ${kind} public-key ${spec.publicKey} port ${spec.listenPort} mtu ${mtuBytes} up`;
     case "vxlan": {
       const { vni, mac, local, lower } = spec;
       return `${name} ${kind} id ${vni} local ${formatIp(local)} dev ${lower} mtu ${mtuBytes} address ${mac} up`;
@@ -69,6 +71,8 @@ function misfitOf(
 ): string | undefined {
   switch (spec.kind) {
     case "tun":
+    // Everything of it can be changed while it lives: it is never made anew.
+    case "wireguard":
       return undefined;
     case "ipip":
       return actual.ipip === undefined
@@ -111,16 +115,31 @@ function changeInPlace(spec: LinkSpec, actual: LinkState): LinkDecision {
   const wanted = macOf(spec);
   const mac = wanted === undefined || actual.mac === wanted ? undefined : wanted;
   const mtuBytes = actual.mtuBytes === spec.mtuBytes ? undefined : spec.mtuBytes;
+  const device = wireguardChange(spec, actual);
   const found = [
+    ...(device === undefined ? [] : [device.found]),
     ...(mac === undefined ? [] : [`MAC ${actual.mac ?? "none"}`]),
     ...(mtuBytes === undefined ? [] : [`MTU ${actual.mtuBytes}`]),
     ...(actual.up ? [] : ["down"]),
   ];
   if (found.length === 0) return { kind: "use" };
   const set: LinkChange = {
+    ...(device === undefined ? {} : { wireguard: device.set }),
     ...(mac === undefined ? {} : { mac }),
     ...(mtuBytes === undefined ? {} : { mtuBytes }),
     ...(actual.up ? {} : { up: true }),
   };
   return { kind: "change", set, found: found.join(", ") };
+}
+
+function wireguardChange(
+  spec: LinkSpec,
+  { wireguard }: LinkState,
+): { readonly set: NonNullable<LinkChange["wireguard"]>; readonly found: string } | undefined {
+  if (spec.kind !== "wireguard") return undefined;
+  const { publicKey, listenPort, privateKey } = spec;
+  const key = wireguard?.publicKey;
+  if (key === publicKey && wireguard?.listenPort === listenPort) return undefined;
+  const found = `public key ${key ?? "none"}, port ${wireguard?.listenPort ?? "none"}`;
+  return { set: { privateKey, listenPort }, found };
 }

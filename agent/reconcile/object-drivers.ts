@@ -1,17 +1,30 @@
-/** The four kinds of keyed objects, each with its tracker and its way to list the kernel. */
+/** The kinds of keyed objects, each with its tracker and its way to list the kernel. */
 import type {
   AddressState,
   FdbState,
   Kernel,
   NeighbourState,
   RouteState,
+  WireguardPeerState,
 } from "../kernel/kernel.ts";
 import type { KernelObject } from "../plan/kernel-object.ts";
-import type { AddressSpec, FdbSpec, NeighbourSpec, RouteSpec } from "../plan/kernel-state.ts";
+import type {
+  AddressSpec,
+  FdbSpec,
+  NeighbourSpec,
+  RouteSpec,
+  WireguardPeerSpec,
+} from "../plan/kernel-state.ts";
+import { WIREGUARD_DEVICE_NAME, WIREGUARD_V6_DEVICE_NAME } from "../plan/wireguard.ts";
 import { DeltaTracker } from "./delta-tracker.ts";
-import { ADDRESS_RULES, FDB_RULES, NEIGHBOUR_RULES, ROUTE_RULES } from "./diff.ts";
+import { ADDRESS_RULES, FDB_RULES, NEIGHBOUR_RULES, ROUTE_RULES, WIREGUARD_RULES } from "./diff.ts";
 import { type KindDriver, type Lister, TrackedKind } from "./kind-driver.ts";
 import type { Realm } from "./ownership.ts";
+
+const WIREGUARD_DEVICES: ReadonlySet<string> = new Set([
+  WIREGUARD_DEVICE_NAME,
+  WIREGUARD_V6_DEVICE_NAME,
+]);
 
 /** All kinds of keyed objects, in the order in which they are read. */
 export class ObjectDrivers {
@@ -40,6 +53,19 @@ export class ObjectDrivers {
     change: (op, object) => ({ op, kind: "fdb", object }),
   });
 
+  readonly wireguard = new TrackedKind<WireguardPeerSpec, WireguardPeerState>(
+    new DeltaTracker(WIREGUARD_RULES),
+    {
+      kind: "wireguard",
+      list: perDevice(async (kernel, device, signal) =>
+        // Other kernels than those that need it have no WireGuard to be asked.
+        WIREGUARD_DEVICES.has(device) ? kernel.listWireguardPeers(device, signal) : [],
+      ),
+      device: ({ device }) => device,
+      change: (op, object) => ({ op, kind: "wireguard", object }),
+    },
+  );
+
   readonly route = new TrackedKind<RouteSpec, RouteState>(new DeltaTracker(ROUTE_RULES), {
     kind: "route",
     list: (kernel, _devices, signal) => kernel.listRoutes(signal),
@@ -47,7 +73,13 @@ export class ObjectDrivers {
     change: (op, object) => ({ op, kind: "route", object }),
   });
 
-  readonly all: readonly KindDriver[] = [this.address, this.neighbour, this.fdb, this.route];
+  readonly all: readonly KindDriver[] = [
+    this.address,
+    this.neighbour,
+    this.fdb,
+    this.wireguard,
+    this.route,
+  ];
 
   put(item: KernelObject): void {
     switch (item.kind) {
@@ -59,6 +91,9 @@ export class ObjectDrivers {
         break;
       case "fdb":
         this.fdb.tracker.put(item.object);
+        break;
+      case "wireguard":
+        this.wireguard.tracker.put(item.object);
         break;
       case "route":
         this.route.tracker.put(item.object);
@@ -77,6 +112,9 @@ export class ObjectDrivers {
       case "fdb":
         this.fdb.tracker.remove(item.object);
         break;
+      case "wireguard":
+        this.wireguard.tracker.remove(item.object);
+        break;
       case "route":
         this.route.tracker.remove(item.object);
         break;
@@ -93,6 +131,9 @@ export class ObjectDrivers {
     );
     this.fdb.tracker.replaceDesired(
       items.flatMap((item) => (item.kind === "fdb" ? [item.object] : [])),
+    );
+    this.wireguard.tracker.replaceDesired(
+      items.flatMap((item) => (item.kind === "wireguard" ? [item.object] : [])),
     );
     this.route.tracker.replaceDesired(
       items.flatMap((item) => (item.kind === "route" ? [item.object] : [])),

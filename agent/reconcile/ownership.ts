@@ -9,6 +9,7 @@
  * address   | on a device of ours: IPv4 inside our networks, IPv6 anything but link-local
  * neighbour | on a device of ours, and permanent
  * fdb       | on a device of ours, and permanent
+ * wireguard | peer of a device of ours
  * route     | inside our networks, and either through a device of ours with flannel's
  *           | protocol (boot) or with Twill's own (84) on any device
  * rule      | chain FLANNEL-POSTRTG, FLANNEL-FWD and their jumps; table flannel-ipv4, -ipv6
@@ -24,6 +25,7 @@ import type {
   LinkState,
   NeighbourState,
   RouteState,
+  WireguardPeerState,
 } from "../kernel/kernel.ts";
 import { RTPROT_BOOT, RTPROT_TWILL } from "../plan/route-protocol.ts";
 
@@ -71,6 +73,10 @@ export function ownsNeighbour(neighbour: NeighbourState, realm: Realm): boolean 
 
 export function ownsFdb(entry: FdbState, realm: Realm): boolean {
   return realm.devices.has(entry.device) && entry.permanent;
+}
+
+export function ownsWireguardPeer(peer: WireguardPeerState, realm: Realm): boolean {
+  return realm.devices.has(peer.device);
 }
 
 export function ownsRoute(route: RouteState, realm: Realm): boolean {

@@ -13,8 +13,9 @@ import type { Logger } from "../../common/log.ts";
 import type { Kernel, KernelEvent } from "../kernel/kernel.ts";
 import type { ObjectKind } from "../plan/kernel-object.ts";
 import { Board, type PlanStamp, type PlanUpdate } from "./board.ts";
-import { takeEvent } from "./event-watch.ts";
+import { isSmall, takeEvent } from "./event-watch.ts";
 import { KernelPass, type PassResult } from "./kernel-pass.ts";
+import type { KindDriver } from "./kind-driver.ts";
 import { LinkDriver, type LinkPorts } from "./link-driver.ts";
 import { PassLog } from "./pass-log.ts";
 import { RepairPace } from "./repair-pace.ts";
@@ -40,6 +41,8 @@ export interface ReconcilerPorts {
 
 /** Everything is listed and compared this often, whatever events said. */
 export const AUDIT_MS = 60_000;
+/** Linux tells nobody of a change of WireGuard peers: small tables of them are read this often. */
+export const POLL_MS = 1_000;
 /** Drift comes in bursts (a flush, a device that goes): a moment later it is one pass. */
 export const DEBOUNCE_MS = 20;
 
@@ -57,6 +60,7 @@ export class Reconciler {
   readonly #plans: PlanUpdate[] = [];
   #hasDrift = false;
   #nextAuditMs: number;
+  #nextPollMs = 0;
   #failureCount = 0;
 
   constructor(ports: ReconcilerPorts) {
@@ -104,6 +108,7 @@ export class Reconciler {
     const { clock } = this.#ports;
     const dueMs = Math.min(
       this.#nextAuditMs,
+      this.#isPolling() ? this.#nextPollMs : Number.POSITIVE_INFINITY,
       this.#retries.nextDueMs() ?? Number.POSITIVE_INFINITY,
       this.#pace.nextFreeMs(clock.monotonicMs()) ?? Number.POSITIVE_INFINITY,
     );
@@ -123,6 +128,10 @@ export class Reconciler {
     const plans = this.#plans.splice(0);
     for (const update of plans) this.#board.take(update);
     if (startMs >= this.#nextAuditMs) this.#startAudit(startMs);
+    if (this.#isPolling() && startMs >= this.#nextPollMs) {
+      this.#nextPollMs = startMs + POLL_MS;
+      this.#board.drivers.wireguard.mustRead = true;
+    }
     const { stamp } = this.#board;
     if (stamp === undefined) return;
     const pass = new KernelPass(this.#board, {
@@ -141,6 +150,11 @@ export class Reconciler {
       this.#ports.report(this.#reportOf(result, stamp, endMs - receivedMs));
     }
     this.#failureCount = result.failures.length;
+  }
+
+  #isPolling(): boolean {
+    const { wireguard } = this.#board.drivers;
+    return wireguard.desiredCount > 0 && isSmall(wireguard);
   }
 
   #startAudit(nowMs: number): void {
@@ -171,8 +185,10 @@ export class Reconciler {
   }
 
   #countsOf({ put, deleted }: PassResult): Readonly<Record<ObjectKind, KindCounts>> {
-    const { address, neighbour, fdb, route } = this.#board.drivers;
-    const counts = (driver: typeof address | typeof neighbour | typeof fdb | typeof route) => ({
+    const { address, neighbour, fdb, wireguard, route } = this.#board.drivers;
+    const counts = (
+      driver: Pick<KindDriver, "kind" | "desiredCount" | "missingCount">,
+    ): KindCounts => ({
       desired: driver.desiredCount,
       missing: driver.missingCount,
       put: put.get(driver.kind) ?? 0,
@@ -182,6 +198,7 @@ export class Reconciler {
       address: counts(address),
       neighbour: counts(neighbour),
       fdb: counts(fdb),
+      wireguard: counts(wireguard),
       route: counts(route),
     };
   }

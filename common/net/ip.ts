@@ -139,3 +139,9 @@ export function sameIp(a: Ip, b: Ip): boolean {
 export function isUnspecified(ip: Ip): boolean {
   return ip.value === 0n;
 }
+
+/** RFC 1918 and RFC 4193: addresses that mean something inside one site only. */
+export function isPrivate({ family, value }: Ip): boolean {
+  if (family === 6) return value >> 121n === 0xfcn >> 1n;
+  return value >> 24n === 10n || value >> 20n === 0xac1n || value >> 16n === 0xc0a8n;
+}

@@ -16,13 +16,16 @@ import type {
   NeighbourState,
   RouteLookup,
   RouteState,
+  WireguardPeerState,
 } from "../../agent/kernel/kernel.ts";
+import { formatWireguardPeer } from "../../agent/plan/kernel-object.ts";
 import {
   addressKey,
   fdbKey,
   type LinkSpec,
   neighbourKey,
   routeKey,
+  wireguardPeerKey,
 } from "../../agent/plan/kernel-state.ts";
 import { assertNever, TwillError } from "../../common/errors.ts";
 import { formatCidr, parseInterfaceAddress } from "../../common/net/cidr.ts";
@@ -111,12 +114,13 @@ export class FakeKernel implements Kernel {
 
   /** Everything that is there, one sorted line per object, for whole-state comparison. */
   describe(): string {
-    const { links, addresses, neighbours, fdb, routes } = this.network;
+    const { links, addresses, neighbours, fdb, wireguardPeers, routes } = this.network;
     return [
       ...[...links.values()].map(describeLink).sort(),
       ...[...addresses.values()].map((a) => `address ${addressKey(a)}`).sort(),
       ...[...neighbours.values()].map((n) => `neighbour ${neighbourKey(n)} ${n.mac}`).sort(),
       ...[...fdb.values()].map((f) => `fdb ${fdbKey(f)} dst ${formatIp(f.remote)}`).sort(),
+      ...[...wireguardPeers.values()].map((p) => `wireguard ${formatWireguardPeer(p)}`).sort(),
       ...[...routes.values()].map(describeRoute).sort(),
     ].join("\n");
   }
@@ -139,6 +143,14 @@ export class FakeKernel implements Kernel {
   async listFdb(device: string, signal: AbortSignal): Promise<readonly FdbState[]> {
     await this.#called(`list fdb ${device}`, signal);
     return [...this.network.fdb.values()].filter((entry) => entry.device === device);
+  }
+
+  async listWireguardPeers(
+    device: string,
+    signal: AbortSignal,
+  ): Promise<readonly WireguardPeerState[]> {
+    await this.#called(`list wireguard ${device}`, signal);
+    return [...this.network.wireguardPeers.values()].filter((peer) => peer.device === device);
   }
 
   async listRoutes(signal: AbortSignal): Promise<readonly RouteState[]> {
@@ -214,6 +226,8 @@ export class FakeKernel implements Kernel {
         return put ? network.putNeighbour(change.object) : network.deleteNeighbour(change.object);
       case "fdb":
         return put ? network.putFdb(change.object) : network.deleteFdb(change.object);
+      case "wireguard":
+        return network.changeWireguardPeer(change.op, change.object);
       case "route":
         return put ? network.putRoute(change.object) : network.deleteRoute(change.object);
       default:
@@ -260,6 +274,8 @@ function changeKey(change: KernelChange): string {
       return neighbourKey(change.object);
     case "fdb":
       return fdbKey(change.object);
+    case "wireguard":
+      return wireguardPeerKey(change.object);
     case "route":
       return routeKey(change.object);
     default:

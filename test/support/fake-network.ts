@@ -4,6 +4,7 @@
  * Linux 6.18; test/contract/kernel.test.ts compares the two). It knows nothing of failures to
  * order and of the port: that is fake-kernel.ts.
  */
+
 import type {
   AddressState,
   FdbState,
@@ -13,6 +14,7 @@ import type {
   NeighbourState,
   RouteLookup,
   RouteState,
+  WireguardPeerState,
 } from "../../agent/kernel/kernel.ts";
 import {
   type AddressSpec,
@@ -24,10 +26,14 @@ import {
   type NeighbourSpec,
   neighbourKey,
   type RouteSpec,
+  type WireguardLink,
+  type WireguardPeerSpec,
+  wireguardPeerKey,
 } from "../../agent/plan/kernel-state.ts";
 import { type Cidr, cidr, containsIp, formatCidr, sameCidr } from "../../common/net/cidr.ts";
 import { addressBits, type Ip, ip6, sameIp } from "../../common/net/ip.ts";
 import { type Mac, macFromBytes, macToBytes } from "../../common/net/mac.ts";
+import { WIREGUARD_IDENTITY } from "./leases.ts";
 
 /** How a call ended: "" or an errno name, with the kernel's own sentence where it has one. */
 export interface Verdict {
@@ -60,6 +66,7 @@ export class FakeNetwork {
   readonly addresses = new Map<string, AddressState>();
   readonly neighbours = new Map<string, NeighbourState>();
   readonly fdb = new Map<string, FdbState>();
+  readonly wireguardPeers = new Map<string, WireguardPeerState>();
   readonly routes = new Map<string, RouteState>();
   readonly #emit: (event: KernelEvent) => void;
   #nextIndex = 1;
@@ -98,6 +105,7 @@ export class FakeNetwork {
       return DONE;
     }
     if (link.kind === "ipip") return this.#createIpip(link);
+    if (link.kind === "wireguard") return this.#createWireguard(link);
     const lower = this.links.get(link.lower);
     if (lower === undefined) return no("ENODEV");
     const port = link.port === 0 ? 8472 : link.port;
@@ -130,6 +138,37 @@ export class FakeNetwork {
     return DONE;
   }
 
+  #createWireguard({ name, mtuBytes, publicKey, listenPort }: WireguardLink): Verdict {
+    const index = this.#nextIndex;
+    const state = { up: false, running: false, mac: undefined, lowerIndex: 0, vxlan: undefined };
+    const wireguard = { publicKey, listenPort };
+    this.#addLink({ index, name, kind: "wireguard", mtuBytes, ...state, wireguard });
+    return DONE;
+  }
+
+  /** The fake knows no curve: it takes the key pair that tests have. */
+  #cryptoOf({ listenPort }: NonNullable<LinkChange["wireguard"]>): LinkState["wireguard"] & {} {
+    return { publicKey: WIREGUARD_IDENTITY.publicKey, listenPort };
+  }
+
+  /** A subnet belongs to one peer: the last that claims it. No events, as in Linux. */
+  changeWireguardPeer(op: "put" | "delete", spec: WireguardPeerSpec): Verdict {
+    const { device } = spec;
+    if (!this.links.has(device)) return no("ENODEV");
+    if (op === "delete") {
+      this.wireguardPeers.delete(wireguardPeerKey(spec));
+      return DONE;
+    }
+    const taken = new Set(spec.allowed.map(formatCidr));
+    for (const [key, peer] of this.wireguardPeers) {
+      if (peer.device !== device) continue;
+      const allowed = peer.allowed.filter((cidr) => !taken.has(formatCidr(cidr)));
+      this.wireguardPeers.set(key, { ...peer, allowed });
+    }
+    this.wireguardPeers.set(wireguardPeerKey(spec), { ...spec, hasSession: false });
+    return DONE;
+  }
+
   /** The kernel keeps one tunnel of a local address without a remote. */
   #createIpip({ name, mtuBytes, local }: IpipLink): Verdict {
     const taken = [...this.links.values()].some(
@@ -154,6 +193,7 @@ export class FakeNetwork {
       mac: set.mac ?? link.mac,
       up: set.up ?? link.up,
       running: set.up ?? link.running,
+      ...(set.wireguard === undefined ? {} : { wireguard: this.#cryptoOf(set.wireguard) }),
     };
     this.links.set(name, changed);
     this.#emit({ kind: "link", removed: false, link: changed });
@@ -190,6 +230,9 @@ export class FakeNetwork {
       if (address.device !== name) continue;
       this.addresses.delete(key);
       this.#emit({ kind: "address", removed: true, address });
+    }
+    for (const [key, peer] of this.wireguardPeers) {
+      if (peer.device === name) this.wireguardPeers.delete(key);
     }
     this.links.delete(name);
     this.#emit({ kind: "link", removed: true, link: { ...link, up: false, running: false } });

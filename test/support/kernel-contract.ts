@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { Kernel, KernelChange, KernelEvent } from "../../agent/kernel/kernel.ts";
+import type { RouteChange } from "../../agent/kernel/netlink-change.ts";
 import type {
   AddressSpec,
   FdbSpec,
@@ -76,22 +77,25 @@ export function route(
   };
 }
 
-export const putRoute = (object: RouteSpec): KernelChange => ({ op: "put", kind: "route", object });
-export const putAddress = (object: AddressSpec): KernelChange => ({
+export const putRoute = (object: RouteSpec): RouteChange => ({ op: "put", kind: "route", object });
+export const putAddress = (object: AddressSpec): RouteChange => ({
   op: "put",
   kind: "address",
   object,
 });
-export const putNeighbour = (object: NeighbourSpec): KernelChange => ({
+export const putNeighbour = (object: NeighbourSpec): RouteChange => ({
   op: "put",
   kind: "neighbour",
   object,
 });
-export const putFdb = (object: FdbSpec): KernelChange => ({ op: "put", kind: "fdb", object });
-export const deletion = (change: KernelChange): KernelChange => ({ ...change, op: "delete" });
+export const putFdb = (object: FdbSpec): RouteChange => ({ op: "put", kind: "fdb", object });
+export const deletion = <Change extends KernelChange>(change: Change): Change => ({
+  ...change,
+  op: "delete",
+});
 
 /** The objects of one peer in both families. */
-export function peerChanges(number: number, device = DEVICE): readonly KernelChange[] {
+export function peerChanges(number: number, device = DEVICE): readonly RouteChange[] {
   const hex = number.toString(16).padStart(2, "0");
   const lladdr = mac(`02:00:00:00:01:${hex}`);
   return [

@@ -13,6 +13,10 @@ function formatLink(link: LinkSpec): string {
   if (link.kind === "ipip") {
     return `link ${link.name} mtu ${link.mtuBytes} ipip local ${formatIp(link.local)}`;
   }
+  if (link.kind === "wireguard") {
+    const { name, mtuBytes, publicKey, listenPort, privateKey } = link;
+    return `link ${name} mtu ${mtuBytes} wireguard public-key ${publicKey} listen-port ${listenPort} private-key ${String(privateKey)}`;
+  }
   const flags = `${link.learning ? " learning" : " nolearning"}${link.gbp ? " gbp" : ""}`;
   const port = link.port === 0 ? "" : ` dstport ${link.port}`;
   return (

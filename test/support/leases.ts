@@ -1,14 +1,24 @@
 /** Leases and planner inputs for tests, from the few words that matter to a test. */
 import assert from "node:assert/strict";
-import type { NodeIdentity, PlannerInput } from "../../agent/plan/backend-planner.ts";
+import type {
+  NodeIdentity,
+  PlannerInput,
+  WireguardIdentity,
+} from "../../agent/plan/backend-planner.ts";
 import type { HostFacts } from "../../agent/plan/host-facts.ts";
-import type { BackendConfig, VxlanBackend } from "../../common/config/backend-config.ts";
+import type {
+  BackendConfig,
+  VxlanBackend,
+  WireguardBackend,
+} from "../../common/config/backend-config.ts";
 import type { NetworkConfig } from "../../common/config/network-config.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import { parseSubnetKey } from "../../common/lease/subnet-key.ts";
 import { type Cidr, parseCidr } from "../../common/net/cidr.ts";
 import { type Ip, parseIp } from "../../common/net/ip.ts";
 import { type Mac, parseMac } from "../../common/net/mac.ts";
+import { parseWireguardKey, type WireguardKey } from "../../common/net/wireguard-key.ts";
+import { Secret } from "../../common/text/secret.ts";
 
 export function ip(text: string): Ip {
   const parsed = parseIp(text);
@@ -120,7 +130,46 @@ export function networkConfig(
   };
 }
 
+export const WIREGUARD: WireguardBackend = {
+  type: "wireguard",
+  psk: "",
+  listenPort: 51820,
+  listenPortV6: 51821,
+  mtuBytes: undefined,
+  keepaliveSeconds: 0,
+  mode: "separate",
+};
+
+/** A key by number: its first bytes are the number, the rest is the same for all. */
+export function numberedKey(n: number): WireguardKey {
+  const bytes = Buffer.alloc(32, 7);
+  bytes.writeUInt32BE(n, 0);
+  const key = parseWireguardKey(bytes.toString("base64"));
+  assert.ok(key);
+  return key;
+}
+
+export function wireguardData(n: number, port: number | undefined): string {
+  const PublicKey = numberedKey(n);
+  return JSON.stringify(port === undefined ? { PublicKey } : { PublicKey, Port: port });
+}
+
+/** What a wireguard node says of itself; IPv6 as real flannel does. */
+export function wireguardWords(n: number, port = 51820): Partial<LeaseWords> {
+  return {
+    type: "wireguard",
+    data: wireguardData(n, port),
+    data6: wireguardData(n, 51821),
+  };
+}
+
+export const WIREGUARD_IDENTITY: WireguardIdentity = {
+  privateKey: new Secret("cHJpdmF0ZSBrZXkgb2YgYSB0ZXN0LCBub25lIGF0IGE="),
+  publicKey: numberedKey(1),
+};
+
 export const IDENTITY: NodeIdentity = {
+  wireguard: WIREGUARD_IDENTITY,
   vtepMac: mac("7e:00:00:00:00:01"),
   vtepMacV6: mac("7e:00:00:00:00:02"),
 };

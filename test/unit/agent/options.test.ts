@@ -39,6 +39,17 @@ describe("twill-agent --help", () => {
   });
 });
 
+describe("the WireGuard key file", () => {
+  it("is flannel's, or named by our option, our variables or flannel's own", () => {
+    const fileOf = (argv: readonly string[], env: Environment = {}): string =>
+      options([...ENOUGH, ...argv], env).wireguardKeyFile;
+    assert.equal(fileOf([]), "/run/flannel/wgkey");
+    assert.equal(fileOf([], { WIREGUARD_KEY_FILE: "/a" }), "/a");
+    assert.equal(fileOf([], { WIREGUARD_KEY_FILE: "/a", TWILL_WIREGUARD_KEY_FILE: "/b" }), "/b");
+    assert.equal(fileOf(["--wireguard-key-file=/c"], { TWILL_WIREGUARD_KEY_FILE: "/b" }), "/c");
+  });
+});
+
 describe("the defaults", () => {
   it("are flanneld's where flanneld has the option", () => {
     const { rules, subnetFile, healthz, node, tls, wish } = options(ENOUGH);

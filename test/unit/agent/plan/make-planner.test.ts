@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { it } from "node:test";
 import { makePlanner } from "../../../../agent/plan/make-planner.ts";
-import { networkConfig, plannerInput, vxlanLease } from "../../../support/leases.ts";
+import { networkConfig, plannerInput, vxlanLease, WIREGUARD } from "../../../support/leases.ts";
 
 it("picks the planner by the config's backend", () => {
   const types = [
@@ -11,11 +11,12 @@ it("picks the planner by the config's backend", () => {
     networkConfig({ type: "alloc" }),
     networkConfig({ type: "udp", port: 8285 }),
     networkConfig({ type: "ipip", directRouting: false }),
+    networkConfig(WIREGUARD),
   ];
   const made = types.map((config) => makePlanner(plannerInput(config)));
   assert.deepEqual(
     made.map((one) => (one.kind === "planner" ? one.planner.type : one.reason)),
-    ["vxlan", "host-gw", "alloc", "udp", "ipip"],
+    ["vxlan", "host-gw", "alloc", "udp", "ipip", "wireguard"],
   );
 });
 
