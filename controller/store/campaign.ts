@@ -5,7 +5,7 @@
  * up cannot win later.
  */
 import { type BackoffPolicy, backoffMs } from "../../common/async/backoff.ts";
-import type { Clock } from "../../common/async/clock.ts";
+import { withDeadline } from "../../common/async/deadline.ts";
 import { TaskGroup } from "../../common/async/task-group.ts";
 import { TwillError } from "../../common/errors.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
@@ -150,22 +150,11 @@ class Campaign {
   /** Ends the etcd lease and with it the key, so that another leads at once; best effort. */
   async #resign(lease: HeldLease): Promise<void> {
     const { store, clock } = this.#options;
-    await withTimeout(clock, RESIGN_TIMEOUT_MS, (signal) => store.revokeLease(lease.id, signal));
+    const late = (): TwillError => new TwillError("STORE_TIMEOUT", "the key was not given back");
+    // The caller's signal may be aborted already: that is why we resign.
+    const { signal } = new AbortController();
+    await withDeadline({ clock, ms: RESIGN_TIMEOUT_MS, late, signal }, (limited) =>
+      store.revokeLease(lease.id, limited),
+    ).catch(() => undefined);
   }
-}
-
-/** Runs `attempt` for at most `ms`; how it ends does not matter. */
-async function withTimeout(
-  clock: Clock,
-  ms: number,
-  attempt: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const limit = new AbortController();
-  const done = attempt(limit.signal).then(
-    () => limit.abort(),
-    () => limit.abort(),
-  );
-  await clock.sleep(ms, limit.signal).catch(() => undefined);
-  limit.abort();
-  await done;
 }

@@ -5,6 +5,7 @@
  */
 import { type BackoffPolicy, backoffMs } from "../../common/async/backoff.ts";
 import type { Clock } from "../../common/async/clock.ts";
+import { LinkedSignal } from "../../common/async/linked-signal.ts";
 import { TwillError } from "../../common/errors.ts";
 import type { EtcdLeaseId, FencingToken } from "../../common/lease/lease.ts";
 import type { Entry, Store } from "./store.ts";
@@ -78,20 +79,20 @@ async function* listAndWatch(
   const { revision, entries } = await store.list(ELECTION_RANGE, { signal });
   const standing = new Map(entries.map((entry) => [entry.key, entry]));
   yield inOrder(standing);
-  const round = new AbortController();
-  const either = AbortSignal.any([signal, round.signal]);
-  const ending = clock.sleep(RELIST_MS, either).then(
-    () => round.abort(),
+  using round = new LinkedSignal(signal);
+  const over = new Error("it is time to list again");
+  const ending = clock.sleep(RELIST_MS, round.signal).then(
+    () => round.abort(over),
     () => undefined,
   );
   try {
-    for await (const change of store.watch(ELECTION_RANGE, revision, either)) {
+    for await (const change of store.watch(ELECTION_RANGE, revision, round.signal)) {
       for (const key of change.deletes) standing.delete(key);
       for (const entry of change.puts) standing.set(entry.key, entry);
       yield inOrder(standing);
     }
   } catch (error) {
-    if (!round.signal.aborted || signal.aborted) throw error;
+    if (round.signal.reason !== over) throw error;
   } finally {
     round.abort();
     await ending;

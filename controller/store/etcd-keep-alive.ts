@@ -6,6 +6,7 @@
  */
 import type { ILeaseKeepAliveRequest, ILeaseKeepAliveResponse } from "etcd3";
 import { backoffMs } from "../../common/async/backoff.ts";
+import { LinkedSignal } from "../../common/async/linked-signal.ts";
 import { Trigger } from "../../common/async/trigger.ts";
 import type { EtcdLeaseId } from "../../common/lease/lease.ts";
 import type { CallOrigin, EtcdCalls } from "./etcd-calls.ts";
@@ -93,7 +94,7 @@ export class EtcdKeepAlive {
   /** Runs one stream to its end; answers what ended it. */
   async #serve(signal: AbortSignal): Promise<EtcdFault> {
     const calls = this.#calls;
-    const ended = new AbortController();
+    using session = new LinkedSignal(signal);
     let watchdog: Promise<void> | undefined;
     let origin: CallOrigin = { endpoint: calls.endpoint, token: undefined };
     let stream: KeepAliveStream | undefined;
@@ -106,7 +107,7 @@ export class EtcdKeepAlive {
       origin = opened.origin;
       stream = new EtcdStream(opened.stream);
       this.#askAgain(stream);
-      watchdog = this.#endWhenSilent(stream, AbortSignal.any([signal, ended.signal]));
+      watchdog = this.#endWhenSilent(stream, session.signal);
       for await (const response of stream.responses()) this.#answered(response, origin);
       return await calls.noted(cancelFault("the stream ended", origin.endpoint), origin);
     } catch (error) {
@@ -114,7 +115,7 @@ export class EtcdKeepAlive {
       return await calls.failed(error, origin);
     } finally {
       this.#stream = undefined;
-      ended.abort();
+      session.abort();
       stream?.end(new Error("the keep-alive stream has ended"));
       await watchdog;
     }

@@ -1,6 +1,7 @@
 /** The Store port over etcd: etcd3 as transport, everything that must not go wrong is ours. */
 
 import type { Clock } from "../../common/async/clock.ts";
+import { LinkedSignal } from "../../common/async/linked-signal.ts";
 import { TaskGroup } from "../../common/async/task-group.ts";
 import { TwillError } from "../../common/errors.ts";
 import type { EtcdLeaseId, Revision } from "../../common/lease/lease.ts";
@@ -102,15 +103,15 @@ export class EtcdStore implements Store {
     }
   }
 
-  watch(range: string, after: Revision, signal: AbortSignal): AsyncIterable<ChangeSet> {
+  async *watch(range: string, after: Revision, signal: AbortSignal): AsyncGenerator<ChangeSet> {
     const parts = {
       calls: this.#calls,
       keys: this.#keys,
       log: this.#log,
       revision: async (s: AbortSignal) => Number((await this.#header(s)).revision),
     };
-    const either = AbortSignal.any([signal, this.#tasks.signal]);
-    return new EtcdWatch(parts, range, after, either).changes();
+    using either = new LinkedSignal(signal, this.#tasks.signal);
+    yield* new EtcdWatch(parts, range, after, either.signal).changes();
   }
 
   async transact(transaction: Transaction, signal: AbortSignal): Promise<TransactionOutcome> {

@@ -104,6 +104,7 @@ describe("an election over a real etcd", () => {
     proxy.resume();
     await until("a leads", () => a.isLeading, 60_000);
     assert.ok(lost >= 2);
+    assert.deepEqual(a.log.of("election.interrupted"), [], "it is the first campaign that won");
     const [key] = await candidates();
     const entry = (await storeB.list(ELECTION_RANGE, { signal: AbortSignal.timeout(5_000) }))
       .entries[0];

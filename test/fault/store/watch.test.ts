@@ -17,6 +17,8 @@ import { until } from "../../support/until.ts";
 import { WatchRecorder } from "../../support/watch-recorder.ts";
 
 const signal = AbortSignal.timeout(300_000);
+/** For what must end by itself, so that a failure is no long wait. */
+const soon = (): AbortSignal => AbortSignal.timeout(30_000);
 
 /** Writes `count` revisions with one put each, several under way at once; the first and the last. */
 async function writeRevisions(
@@ -109,7 +111,7 @@ describe("a watch of one etcd", () => {
     await using proxy = await TcpProxy.start(etcd.first);
     await using store = await openEtcdStore([`http://127.0.0.1:${proxy.port}`]);
     const start = await write(direct, [put("c", "0")]);
-    const watching = take(store.watch("c", start, signal), 2);
+    const watching = take(store.watch("c", start, soon()), 2);
     await write(direct, [put("c", "1")]);
     await until("the watch is open", () => store.state.status.kind === "connected");
     proxy.refuse(true);
@@ -156,7 +158,7 @@ describe("a watch of one etcd", () => {
     await using proxy = await TcpProxy.start(etcd.first);
     await using store = await openEtcdStore([`http://127.0.0.1:${proxy.port}`]);
     const start = await write(direct, [put("c", "0")]);
-    const watching = take(store.watch("c", start, signal), 1);
+    const watching = take(store.watch("c", start, soon()), 1);
     await until("the watch is open", () => store.state.status.kind === "connected");
     proxy.redirect(rebuilt.first);
     await assert.rejects(watching, (error) => {
@@ -185,7 +187,7 @@ describe("a watch with a refused one beside it", () => {
     const start = await write(mine, [put("k", "0")]);
     for (let i = 0; i < 5; i += 1) {
       await assert.rejects(
-        () => take(all.watch("theirs/", start, signal), 1),
+        () => take(all.watch("theirs/", start, soon()), 1),
         (error) => TwillError.from(error).code === "STORE_DENIED",
       );
     }
