@@ -1,32 +1,36 @@
 /**
- * The command `cleanup`: removes what Twill made on this machine, and only that. It is one
- * pass of the reconciler towards nothing, so ownership is judged where it always is. What is
- * ours is known by the networks that subnet.env and the cached table name.
+ * The command `cleanup`: removes what Twill made on this machine, and only that. What is ours
+ * is known by the networks that subnet.env and the cached table name, and by the devices whose
+ * MACs are kept.
  */
 import { systemClock } from "../common/async/clock.ts";
+import type { Environment } from "../common/config/option-table.ts";
 import { parseNetworkConfig } from "../common/config/parse-network-config.ts";
 import { TwillError } from "../common/errors.ts";
 import { createLogger, errorFields, type Logger } from "../common/log.ts";
 import { type Cidr, formatCidr, sameCidr } from "../common/net/cidr.ts";
 import { removeFile } from "./host/atomic-file.ts";
 import { StateDir } from "./host/state-dir.ts";
+import { commandRunner } from "./kernel/command.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { procSysctl } from "./kernel/sysctl.ts";
 import { SubnetFile } from "./node/subnet-file.ts";
 import type { AgentCommand, AgentOptions } from "./options.ts";
 import { networksOf } from "./plan/peer-context.ts";
-import { Reconciler } from "./reconcile/reconciler.ts";
-import type { PassReport } from "./reconcile/report.ts";
+import { cleanUp } from "./reconcile/clean-up.ts";
 
 type CleanupCommand = Extract<AgentCommand, { kind: "run" | "cleanup" }>;
 
 /** Answers the exit code. */
-export async function runCleanup({ options, warnings }: CleanupCommand): Promise<number> {
+export async function runCleanup(
+  { options, warnings }: CleanupCommand,
+  env: Environment,
+): Promise<number> {
   const { logFormat: format, logLevel: level } = options;
   const log = createLogger({ format, level, clock: systemClock });
   for (const warning of warnings) log.event("option.ignored", warning, { key: warning });
   try {
-    await cleanUp(options, log);
+    await removeAll(options, env, log);
     return 0;
   } catch (error) {
     log.event("process.failed", "not everything of ours could be removed", errorFields(error));
@@ -34,16 +38,24 @@ export async function runCleanup({ options, warnings }: CleanupCommand): Promise
   }
 }
 
-async function cleanUp(options: AgentOptions, log: Logger): Promise<void> {
+async function removeAll(options: AgentOptions, env: Environment, log: Logger): Promise<void> {
   const state = new StateDir({ path: options.stateDir, log, randomBytes: () => new Uint8Array(6) });
   const file = new SubnetFile(options.subnetFile, log);
   const networks = await knownNetworks(state, file);
-  const report = await removeFromKernel(networks, log);
-  const [failure] = report?.failures ?? [];
-  if (failure !== undefined) {
-    const { kind, key, code, message } = failure;
-    throw new TwillError("KERNEL_REFUSED", `${kind} ${key} stays: ${code} ${message}`);
-  }
+  const devices = await state.deviceNames();
+  await using kernel = new NetlinkKernel();
+  await cleanUp(
+    {
+      kernel,
+      sysctl: procSysctl(),
+      clock: systemClock,
+      log,
+      random: Math.random,
+      run: commandRunner(env["PATH"]),
+    },
+    { networks, devices },
+    new AbortController().signal,
+  );
   const purged = options.purge ? await purge(options, state) : [];
   const where = networks.map(formatCidr).join(", ");
   const message =
@@ -61,36 +73,6 @@ async function knownNetworks(state: StateDir, file: SubnetFile): Promise<readonl
     parsed?.kind === "valid" ? networksOf(parsed.config) : { v4: undefined, v6: undefined };
   const all = [...networks, v4, v6].filter((network) => network !== undefined);
   return all.filter((network, index) => all.findIndex((one) => sameCidr(one, network)) === index);
-}
-
-/** One pass towards an empty plan that counts as in sync, so that it may delete. */
-async function removeFromKernel(
-  networks: readonly Cidr[],
-  log: Logger,
-): Promise<PassReport | undefined> {
-  if (networks.length === 0) return undefined;
-  await using kernel = new NetlinkKernel();
-  const done = new AbortController();
-  let last: PassReport | undefined;
-  const reconciler = new Reconciler({
-    kernel,
-    sysctl: procSysctl(),
-    clock: systemClock,
-    log,
-    random: Math.random,
-    report: (report) => {
-      last = report;
-      done.abort();
-    },
-  });
-  const stamp = { position: undefined, isInSync: true, receivedMs: systemClock.monotonicMs() };
-  reconciler.plan({ kind: "whole", links: [], objects: [], networks, stamp });
-  try {
-    await reconciler.run(done.signal);
-  } catch (error) {
-    if (last === undefined) throw error;
-  }
-  return last;
 }
 
 async function purge(options: AgentOptions, state: StateDir): Promise<readonly string[]> {

@@ -29,7 +29,7 @@ switch (command.kind) {
   }
   case "cleanup": {
     const { runCleanup } = await import("./cleanup.ts");
-    process.exitCode = await runCleanup(command);
+    process.exitCode = await runCleanup(command, process.env);
     break;
   }
 }

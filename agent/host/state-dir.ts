@@ -46,6 +46,12 @@ export class StateDir {
     return decision.mac;
   }
 
+  /** Devices that runs of this machine made. */
+  async deviceNames(): Promise<readonly string[]> {
+    this.#macs ??= await this.#readMacs();
+    return [...this.#macs.keys()];
+  }
+
   /**
    * The table of an earlier run of `node` (undefined: of whatever node); undefined when there
    * is none to be trusted.

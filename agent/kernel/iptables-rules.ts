@@ -108,13 +108,33 @@ export function judgeChain(
   desired: readonly string[],
   ours: readonly Cidr[],
 ): ChainVerdict {
-  const kept = state.rules.filter((line) => isForeign(line, chain, ours));
-  const own = state.rules.filter((line) => !kept.includes(line));
-  const isWanted = desired.length + kept.length > 0;
+  const { kept, own } = sorted(state, chain, ours);
+  const wanted = wantedLines(desired, kept, own);
+  const isWanted = wanted.length + kept.length > 0;
   const jumps = isWanted ? [jumpLine(chain)] : [];
-  const found = firstDifference([...jumps, ...desired], [...state.jumps, ...own]);
+  const found = firstDifference([...jumps, ...wanted], [...state.jumps, ...own]);
   if (found !== undefined) return { isRight: false, found };
   return { isRight: state.exists === isWanted, found: state.exists ? "an empty chain" : "absent" };
+}
+
+interface SortedRules {
+  readonly kept: readonly string[];
+  readonly own: readonly string[];
+}
+
+function sorted(state: ChainState, chain: OwnChain, ours: readonly Cidr[]): SortedRules {
+  const kept = state.rules.filter((line) => isForeign(line, chain, ours));
+  return { kept, own: state.rules.filter((line) => !kept.includes(line)) };
+}
+
+/** The mark rule names no network: as long as another network has rules, it stays for them. */
+function wantedLines(
+  desired: readonly string[],
+  kept: readonly string[],
+  own: readonly string[],
+): readonly string[] {
+  if (desired.length > 0 || kept.length === 0) return desired;
+  return own.filter((line) => line.includes(" --mark ")).slice(0, 1);
 }
 
 function firstDifference(
@@ -135,8 +155,9 @@ export function restoreInput(
   desired: readonly string[],
   ours: readonly Cidr[],
 ): string {
-  const kept = state.rules.filter((line) => isForeign(line, chain, ours));
-  const isWanted = desired.length + kept.length > 0;
+  const { kept, own } = sorted(state, chain, ours);
+  const wanted = wantedLines(desired, kept, own);
+  const isWanted = wanted.length + kept.length > 0;
   const jump = jumpLine(chain);
   const hasJump = state.jumps.includes(jump);
   // One right jump stays where it is; its place among others' rules is the operator's.
@@ -147,7 +168,7 @@ export function restoreInput(
     // With --noflush this empties the chain, or creates it.
     `:${chain.name} - [0:0]`,
     ...superfluous.map((line) => line.replace("-A ", "-D ")),
-    ...desired,
+    ...wanted,
     ...kept,
     ...(isWanted && !hasJump ? [jump] : []),
     ...(isWanted ? [] : [`-X ${chain.name}`]),

@@ -27,6 +27,8 @@ export type PlanUpdate =
       readonly objects: readonly KernelObject[];
       /** The overlay networks, and the previous ones when they have just changed. */
       readonly networks: readonly Cidr[];
+      /** Devices of earlier runs, as far as they are remembered. */
+      readonly pastDevices?: readonly string[];
       readonly stamp: PlanStamp;
     }
   | { readonly kind: "patch"; readonly delta: PlanDelta; readonly stamp: PlanStamp };
@@ -34,7 +36,7 @@ export type PlanUpdate =
 export class Board {
   readonly drivers = new ObjectDrivers();
   links: readonly LinkSpec[] = [];
-  realm: Realm = { devices: new Set(), networks: [] };
+  realm: Realm = { devices: new Set(), networks: [], pastDevices: new Set() };
   stamp: PlanStamp | undefined;
   /** Devices must be looked at before the next write. */
   linksSuspect = true;
@@ -81,6 +83,7 @@ export class Board {
     this.realm = {
       devices: new Set(update.links.map((link) => link.name)),
       networks: update.networks,
+      pastDevices: new Set(update.pastDevices),
     };
     this.drivers.setRealm(this.realm);
     this.drivers.replaceAll(update.objects);

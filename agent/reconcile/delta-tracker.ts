@@ -46,7 +46,7 @@ export class DeltaTracker<Spec, State extends Spec> {
   readonly #variants = new Map<string, Spec>();
   readonly #touched = new Set<string>();
   readonly #drift = new DriftBook();
-  #realm: Realm = { devices: new Set(), networks: [] };
+  #realm: Realm = { devices: new Set(), networks: [], pastDevices: new Set() };
   #isKnown = false;
 
   constructor(rules: KindRules<Spec, State>) {

@@ -4,7 +4,8 @@
  *
  * Kind      | ours when
  * ----------|---------------------------------------------------------------------------
- * link      | it has a name and kind of ours, and holds an address inside our networks
+ * link      | it has a name and kind of ours, and holds an address inside our networks (or
+ *           | is remembered from an earlier run, should it have no address)
  * address   | on a device of ours: IPv4 inside our networks, IPv6 anything but link-local
  * neighbour | on a device of ours, and permanent
  * fdb       | on a device of ours, and permanent
@@ -34,6 +35,8 @@ export interface Realm {
   readonly devices: ReadonlySet<string>;
   /** The overlay networks of now, and of before when they have just changed. */
   readonly networks: readonly Cidr[];
+  /** Devices that earlier runs of this machine made, as far as they are remembered. */
+  readonly pastDevices: ReadonlySet<string>;
 }
 
 /** Device names by kind (contract 3). The number is the VNI. */
@@ -54,6 +57,7 @@ export function ownsLink(
   realm: Realm,
 ): boolean {
   if (DEVICE_NAMES[link.kind]?.test(link.name) !== true) return false;
+  if (realm.pastDevices.has(link.name)) return true;
   return addresses.some((address) => address.device === link.name && isInside(realm, address.ip));
 }
 
