@@ -148,7 +148,7 @@ export class NodeLoop {
   async #hand(config: NetworkConfig): Promise<void> {
     const [report, own] = [this.#report, this.#input?.own];
     if (report === undefined || own === undefined || report.applied === undefined) return;
-    if (!report.isInSync && !this.#ports.isCached) return;
+    if (!report.rulesInPlace || (!report.isInSync && !this.#ports.isCached)) return;
     const env = subnetEnvOf(config, own, report, this.#ports.ipMasq);
     if (env === undefined) return;
     this.#mustRetry = !(await this.#ports.writeEnv(env));

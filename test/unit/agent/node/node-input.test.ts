@@ -15,6 +15,7 @@ const REPORT: ReconcileReport = {
   applied: { instance: "i", revision: 1, digest: "d" },
   isInSync: true,
   devicesWork: true,
+  rulesInPlace: true,
   registration: undefined,
   mtuBytes: 1430,
   refusal: undefined,

@@ -10,6 +10,7 @@ const WELL: ReconcileReport = {
   applied: { instance: "i", revision: 1, digest: "d" },
   isInSync: true,
   devicesWork: true,
+  rulesInPlace: true,
   registration: { backendType: "vxlan", backendData: "", backendV6Data: "" },
   mtuBytes: 1450,
   refusal: undefined,
@@ -47,6 +48,12 @@ describe("the state of a node", () => {
     assert.equal(status.state().state, "cached");
     assert.match(status.state().reason, /add-only/);
     assert.equal(health.report().isReady, false);
+  });
+
+  it("is not ready before the packet-filter rules are in place", () => {
+    status.reconciled({ ...WELL, rulesInPlace: false });
+    assert.equal(health.report().isReady, false);
+    assert.match(status.state().reason, /waiting for the packet-filter rules/);
   });
 
   it("is not ready when the node's own part fails, and names it", () => {
