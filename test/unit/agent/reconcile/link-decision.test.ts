@@ -1,66 +1,105 @@
-/** What becomes of a device of ours, by kind: every misfit that cannot be put right while it lives. */
+/** flannel's rule for using a device that is there, case by case. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import type { LinkState } from "../../../../agent/kernel/kernel.ts";
-import type { IpipLink } from "../../../../agent/plan/kernel-state.ts";
-import { decideLink, formatLink } from "../../../../agent/reconcile/link-decision.ts";
-import { ip } from "../../../support/leases.ts";
+import type { LinkState, VxlanInfo } from "../../../../agent/kernel/kernel.ts";
+import type { VxlanLink } from "../../../../agent/plan/kernel-state.ts";
+import { decideLink } from "../../../../agent/reconcile/link-decision.ts";
+import { ip, mac } from "../../../support/leases.ts";
 
-const IPIP: IpipLink = {
-  kind: "ipip",
-  name: "flannel.ipip",
-  mtuBytes: 1480,
-  local: ip("10.0.0.1"),
+const SPEC: VxlanLink = {
+  kind: "vxlan",
+  name: "flannel.1",
+  mtuBytes: 1450,
+  mac: mac("7e:00:00:00:00:01"),
+  vni: 1,
+  lower: "eth0",
+  local: ip("10.99.0.1"),
+  port: 8472,
+  learning: false,
+  gbp: false,
 };
 
-function device(kind: string, change: Partial<LinkState> = {}): LinkState {
+function lower(index = 2): LinkState {
+  return device({ index, name: "eth0", kind: "", vxlan: undefined });
+}
+
+function device(words: Partial<LinkState> = {}, vxlan: Partial<VxlanInfo> = {}): LinkState {
   return {
-    index: 7,
-    name: "flannel.ipip",
-    kind,
+    index: 9,
+    name: "flannel.1",
+    kind: "vxlan",
     up: true,
     running: true,
-    mtuBytes: 1480,
-    mac: undefined,
+    mtuBytes: 1450,
+    mac: SPEC.mac,
     lowerIndex: 0,
-    vxlan: undefined,
-    ...change,
+    vxlan: {
+      vni: 1,
+      lowerIndex: 2,
+      local: SPEC.local,
+      group: undefined,
+      port: 8472,
+      learning: false,
+      gbp: false,
+      l2miss: false,
+      l3miss: false,
+      ...vxlan,
+    },
+    ...words,
   };
 }
 
-describe("the device of the ipip backend", () => {
-  const ipip = { local: ip("10.0.0.1"), remote: undefined };
-  const decide = (actual: LinkState | undefined): string => {
-    const decision = decideLink(IPIP, actual, undefined);
-    return "found" in decision ? `${decision.kind}: ${decision.found}` : decision.kind;
-  };
+const decide = (actual: LinkState | undefined, spec = SPEC) => decideLink(spec, actual, lower());
 
-  it("is created when it is not there and adopted when it fits", () => {
-    assert.equal(decide(undefined), "create");
-    assert.equal(decide(device("ipip", { ipip })), "use");
+describe("deciding about a device", () => {
+  it("creates it, uses it, or leaves another kind alone", () => {
+    assert.deepEqual(decide(undefined), { kind: "create" });
+    assert.deepEqual(decide(device()), { kind: "use" });
+    assert.equal(decide(device({ kind: "dummy", vxlan: undefined })).kind, "foreign");
   });
 
-  it("is put right while it lives when only its MTU differs or it is down", () => {
-    assert.equal(
-      decide(device("ipip", { ipip, mtuBytes: 1500, up: false })),
-      "change: MTU 1500, down",
-    );
+  const misfits: [string, Partial<VxlanInfo>][] = [
+    ["VNI 7", { vni: 7 }],
+    ["lower device 3, not eth0 (2)", { lowerIndex: 3 }],
+    ["local 10.99.0.7", { local: ip("10.99.0.7") }],
+    ["group 239.0.0.1", { group: ip("239.0.0.1") }],
+    ["l2miss", { l2miss: true }],
+    ["port 4789", { port: 4789 }],
+    ["gbp", { gbp: true }],
+  ];
+  for (const [found, vxlan] of misfits) {
+    it(`makes it anew for ${found}`, () => {
+      assert.deepEqual(decide(device({}, vxlan)), { kind: "recreate", found });
+    });
+  }
+
+  it("uses it where either side does not say: lower device, local address, port", () => {
+    assert.equal(decide(device({}, { lowerIndex: 0 })).kind, "use");
+    assert.equal(decide(device({}, { local: undefined })).kind, "use");
+    assert.equal(decide(device({}, { port: 4789 }), { ...SPEC, port: 0 }).kind, "use");
+    assert.equal(decideLink(SPEC, device({}, { lowerIndex: 3 }), undefined).kind, "use");
   });
 
-  it("is made anew when its local address differs or it has a remote", () => {
-    const remote = { ...ipip, remote: ip("10.0.0.9") };
-    assert.equal(decide(device("ipip", { ipip: remote })), "recreate: remote 10.0.0.9");
-    const moved = { ...ipip, local: ip("10.0.0.2") };
-    assert.equal(decide(device("ipip", { ipip: moved })), "recreate: local 10.0.0.2");
-    const any = { local: undefined, remote: undefined };
-    assert.equal(decide(device("ipip", { ipip: any })), "recreate: no local address");
+  it("keeps the learning flag of a device in use, as flannel does", () => {
+    assert.equal(decide(device({}, { learning: true })).kind, "use");
   });
 
-  it("is somebody else's when it is of another kind", () => {
-    assert.equal(decide(device("dummy")), 'foreign: a device of kind "dummy"');
+  it("changes MAC, MTU and up on the living device", () => {
+    const other = mac("02:00:00:00:00:99");
+    assert.deepEqual(decide(device({ mac: other, mtuBytes: 1400, up: false })), {
+      kind: "change",
+      set: { mac: SPEC.mac, mtuBytes: 1450, up: true },
+      found: `MAC ${other}, MTU 1400, down`,
+    });
   });
 
-  it("is told of in the words of the usual tools", () => {
-    assert.equal(formatLink(IPIP), "flannel.ipip ipip local 10.0.0.1 mtu 1480 up");
+  it("asks of a tun device its kind, MTU and up alone", () => {
+    const tun = { kind: "tun", name: "flannel0", mtuBytes: 1472 } as const;
+    const actual = device({ name: "flannel0", kind: "tun", vxlan: undefined, mac: undefined });
+    assert.deepEqual(decideLink(tun, actual, undefined), {
+      kind: "change",
+      set: { mtuBytes: 1472 },
+      found: "MTU 1450",
+    });
   });
 });
