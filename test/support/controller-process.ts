@@ -13,6 +13,14 @@ const MAX_LOG = 1024 * 1024;
 export interface ControllerOptions {
   readonly etcd: readonly string[];
   readonly args?: readonly string[];
+  /** undefined: plaintext. */
+  readonly tls?: { readonly caFile: string; readonly certFile: string; readonly keyFile: string };
+}
+
+function securityArgs(tls: ControllerOptions["tls"]): readonly string[] {
+  if (tls === undefined) return ["--insecure"];
+  const { caFile, certFile, keyFile } = tls;
+  return ["--tls-ca-file", caFile, "--tls-cert-file", certFile, "--tls-key-file", keyFile];
 }
 
 export class ControllerProcess {
@@ -33,7 +41,8 @@ export class ControllerProcess {
     this.adminUrl = `http://127.0.0.1:${ports.admin}`;
     this.#argv = [
       PROGRAM,
-      ...["--etcd-endpoints", options.etcd.join(","), "--name", name, "--insecure"],
+      ...["--etcd-endpoints", options.etcd.join(","), "--name", name],
+      ...securityArgs(options.tls),
       ...["--listen", this.address, "--advertise-address", this.address],
       ...["--healthz-ip", "127.0.0.1", "--healthz-port", String(ports.admin)],
       ...["--log-format", "json", ...(options.args ?? [])],

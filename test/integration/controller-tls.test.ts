@@ -1,0 +1,148 @@
+/** Mutual TLS at the controller's door: who may come in, for whom they may speak, and who may not. */
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { openChannel } from "../../agent/rpc/channel.ts";
+import type { Identity } from "../../common/identity/identity.ts";
+import { createAuthority, issue, type KeyPair } from "../../common/pki/authority.ts";
+import { fromCallError } from "../../common/rpc/call-error.ts";
+import { until } from "../../scripts/testbed/poll.ts";
+import { ControllerProcess } from "../support/controller-process.ts";
+import { type EtcdCluster, startEtcd } from "../support/etcd-server.ts";
+
+const run = promisify(execFile);
+const PROGRAM = fileURLToPath(new URL("../../controller/main.js", import.meta.url));
+const DOMAIN = "twill.test";
+const PATIENCE = { deadlineMs: 30_000 };
+
+interface Files {
+  readonly caFile: string;
+  readonly certFile: string;
+  readonly keyFile: string;
+}
+
+/** Certificates as files in a folder of their own. */
+class Pki {
+  readonly #folder: string;
+  readonly #authority: KeyPair;
+
+  private constructor(folder: string, authority: KeyPair) {
+    this.#folder = folder;
+    this.#authority = authority;
+  }
+
+  static async create(): Promise<Pki> {
+    const folder = await mkdtemp(join(tmpdir(), "twill-tls-"));
+    const pki = new Pki(folder, await createAuthority(DOMAIN, { nowMs: Date.now(), days: 1 }));
+    await writeFile(join(folder, "ca.pem"), pki.#authority.certificatePem);
+    return pki;
+  }
+
+  async files(role: Identity["role"], name: string): Promise<Files> {
+    const identity: Identity =
+      role === "operator"
+        ? { role, trustDomain: DOMAIN, name, admin: false }
+        : { role, trustDomain: DOMAIN, name };
+    const pair = await issue(this.#authority, {
+      identity,
+      altNames: { dns: ["localhost"], ip: ["127.0.0.1"] },
+      validity: { nowMs: Date.now(), days: 1 },
+    });
+    const path = (kind: string): string => join(this.#folder, `${role}-${name}.${kind}`);
+    await writeFile(path("crt"), pair.certificatePem);
+    await writeFile(path("key"), pair.keyPem, { mode: 0o600 });
+    return { caFile: this.caFile, certFile: path("crt"), keyFile: path("key") };
+  }
+
+  get caFile(): string {
+    return join(this.#folder, "ca.pem");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+}
+
+/** Says Hello as `node`; resolves to "welcome", or to the code that the stream ended with. */
+async function greet(address: string, node: string, tls: Files | undefined): Promise<string> {
+  const client = await openChannel(address, tls);
+  const call = client.sync();
+  try {
+    return await new Promise<string>((resolve) => {
+      call.on("data", (message: { body?: { $case: string } }) =>
+        resolve(message.body?.$case ?? ""),
+      );
+      call.on("error", (error: unknown) => resolve(fromCallError(error, address).code));
+      const held = { instance: "", revision: 0, digest: "" };
+      const value = { node, version: "test", features: [], ...held };
+      call.write({ body: { $case: "hello", value } });
+    });
+  } finally {
+    call.cancel();
+    client.close();
+  }
+}
+
+describe("a controller behind mutual TLS", () => {
+  let etcd: EtcdCluster;
+  let pki: Pki;
+  let stranger: Pki;
+  let controller: ControllerProcess;
+
+  before(async () => {
+    etcd = await startEtcd();
+    pki = await Pki.create();
+    stranger = await Pki.create();
+    const tls = await pki.files("controller", "ctl-1");
+    controller = await ControllerProcess.start("ctl-1", { etcd: etcd.endpoints, tls });
+    await until("it serves", PATIENCE, async () =>
+      (await controller.httpStatus("/readyz")) === 200 ? true : undefined,
+    );
+  });
+
+  after(async () => {
+    await controller.kill();
+    await etcd.close();
+    await pki[Symbol.asyncDispose]();
+    await stranger[Symbol.asyncDispose]();
+  });
+
+  it("welcomes a node that speaks for itself", async () => {
+    assert.equal(await greet(controller.address, "a", await pki.files("node", "a")), "welcome");
+  });
+
+  it("refuses a node that speaks for another, and an operator that speaks for a node", async () => {
+    const other = await greet(controller.address, "b", await pki.files("node", "a"));
+    assert.equal(other, "IDENTITY_REFUSED");
+    const operator = await greet(controller.address, "a", await pki.files("operator", "a"));
+    assert.equal(operator, "IDENTITY_REFUSED");
+  });
+
+  it("lets in nobody without a certificate, with one of another CA, or in plaintext", async () => {
+    const nobody = { caFile: pki.caFile, certFile: "", keyFile: "" };
+    assert.equal(await greet(controller.address, "a", nobody), "CONTROLLER_UNAVAILABLE");
+    const foreign = { ...(await stranger.files("node", "a")), caFile: pki.caFile };
+    assert.equal(await greet(controller.address, "a", foreign), "CONTROLLER_UNAVAILABLE");
+    assert.equal(await greet(controller.address, "a", undefined), "CONTROLLER_UNAVAILABLE");
+    assert.equal(await greet(controller.address, "a", await pki.files("node", "a")), "welcome");
+  });
+});
+
+describe("a controller that is told neither TLS nor --insecure", () => {
+  it("does not start, and says what to give it", async () => {
+    const started = run(process.execPath, [PROGRAM, "--listen", "127.0.0.1:0"]);
+    await assert.rejects(started, (error: { code?: unknown; stderr?: unknown }) => {
+      assert.equal(error.code, 2);
+      assert.match(
+        String(error.stderr),
+        /--tls-ca-file, --tls-cert-file and --tls-key-file.*--insecure/,
+      );
+      return true;
+    });
+  });
+});
