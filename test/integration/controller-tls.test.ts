@@ -1,16 +1,19 @@
 /** Mutual TLS at the controller's door: who may come in, for whom they may speak, and who may not. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
 import { openChannel } from "../../agent/rpc/channel.ts";
 import type { Identity } from "../../common/identity/identity.ts";
 import { createAuthority, issue, type KeyPair } from "../../common/pki/authority.ts";
 import { fromCallError } from "../../common/rpc/call-error.ts";
+import { AllocatorClient } from "../../proto/gen/twill/v1/fabric.ts";
+import { OperatorClient } from "../../proto/gen/twill/v1/operator.ts";
 import { until } from "../../scripts/testbed/poll.ts";
 import { ControllerProcess } from "../support/controller-process.ts";
 import { type EtcdCluster, startEtcd } from "../support/etcd-server.ts";
@@ -88,6 +91,35 @@ async function greet(address: string, node: string, tls: Files | undefined): Pro
   }
 }
 
+async function credentialsOf(tls: Files): Promise<ChannelCredentials> {
+  const [ca, key, cert] = await Promise.all(
+    [tls.caFile, tls.keyFile, tls.certFile].map((f) => readFile(f)),
+  );
+  return credentials.createSsl(ca, key, cert);
+}
+
+/** Asks for node b's release as another replica would; how that ended. */
+async function releaseAs(address: string, tls: Files): Promise<string> {
+  const client = new AllocatorClient(address, await credentialsOf(tls));
+  return new Promise((resolve) => {
+    client.release({ node: "b" }, (error, reply) => {
+      client.close();
+      if (error === null) resolve(reply.outcome?.$case ?? "");
+      else resolve(fromCallError(error, address).code);
+    });
+  });
+}
+
+async function statusAs(address: string, tls: Files): Promise<string> {
+  const client = new OperatorClient(address, await credentialsOf(tls));
+  return new Promise((resolve) => {
+    client.getStatus({}, (error, status) => {
+      client.close();
+      resolve(error === null ? status.controller : fromCallError(error, address).code);
+    });
+  });
+}
+
 describe("a controller behind mutual TLS", () => {
   let etcd: EtcdCluster;
   let pki: Pki;
@@ -121,6 +153,20 @@ describe("a controller behind mutual TLS", () => {
     assert.equal(other, "IDENTITY_REFUSED");
     const operator = await greet(controller.address, "a", await pki.files("operator", "a"));
     assert.equal(operator, "IDENTITY_REFUSED");
+  });
+
+  it("lets only controllers lease for others, and no node read what operators do", async () => {
+    const [node, operator, replica] = await Promise.all([
+      pki.files("node", "a"),
+      pki.files("operator", "o"),
+      pki.files("controller", "ctl-2"),
+    ]);
+    const { address } = controller;
+    assert.equal(await releaseAs(address, node), "IDENTITY_REFUSED");
+    assert.equal(await releaseAs(address, operator), "IDENTITY_REFUSED");
+    assert.equal(await releaseAs(address, replica), "refused");
+    assert.equal(await statusAs(address, node), "IDENTITY_REFUSED");
+    assert.equal(await statusAs(address, operator), address);
   });
 
   it("lets in nobody without a certificate, with one of another CA, or in plaintext", async () => {
