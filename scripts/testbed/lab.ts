@@ -131,7 +131,7 @@ export class Lab implements AsyncDisposable {
 
   /** The controller that etcd's election names; undefined while nobody leads. */
   async leader(): Promise<Unit | undefined> {
-    const value = await this.registry.leader();
+    const value = (await this.registry.leading())?.value;
     return this.units.find(
       ({ machine: { id } }) =>
         id.role === "controller" && (value?.includes(`${id.ip}:`) || value === id.name),

@@ -12,9 +12,18 @@ import { supervise } from "./supervisor.ts";
 import { runTour } from "./tour.ts";
 import { execOn, say, showLogs, takeDown, tell } from "./verbs.ts";
 
+/** Below that there is nothing to ping. */
+const FEWEST_NODES = 2;
+
 const verbs: Verbs = {
   async tour(options) {
     const settings = settingsOf(options);
+    if (settings.nodes < FEWEST_NODES) {
+      throw new TwillError(
+        "OPTION_INVALID",
+        `--nodes: it takes ${FEWEST_NODES} to show a network; "up" starts smaller labs`,
+      );
+    }
     refuseIfUp(settings.name);
     const interrupt = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const) {

@@ -83,9 +83,9 @@ export class Registry {
    * The campaign as etcd's own election layout has it: who made the oldest key below the
    * election leads. This is what `etcdctl elect --listen` answers.
    */
-  async leader(): Promise<string | undefined> {
+  async leading(): Promise<EtcdEntry | undefined> {
     const campaign = await this.list(`${ELECTION}/`);
-    return campaign.toSorted((a, b) => a.createRevision - b.createRevision)[0]?.value;
+    return campaign.toSorted((a, b) => a.createRevision - b.createRevision)[0];
   }
 }
 

@@ -94,6 +94,18 @@ describe("the test bed", () => {
     assert.ok(report.lost > 10, JSON.stringify(report));
   });
 
+  it("makes a machine's line slow", async (t) => {
+    const lab = await startLab(t, { nodes: 2, controllers: 0, run: [] });
+    const [node1, node2] = lab.nodes;
+    assert.ok(node1 && node2);
+    await lab.underlay.slow(node2, 200);
+    // 20 packets of 1400 bytes take more than a second at 200 kbit/s.
+    const flood = ["ping", "-c", "20", "-i", "0.01", "-s", "1372", node2.id.ip];
+    const slowest = /= [0-9.]+\/[0-9.]+\/([0-9.]+)/.exec(await node1.exec(flood))?.[1];
+    assert.ok(Number(slowest) > 300, slowest);
+    await lab.underlay.slow(node2, undefined);
+  });
+
   it("starts a killed process again, unless it was stopped on purpose", async (t) => {
     const lab = await startLab(t, { nodes: 0, controllers: 0, run: ["etcd"] });
     const etcd = lab.unit("etcd1");
