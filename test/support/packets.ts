@@ -100,6 +100,17 @@ export function withChecksums(packet: Uint8Array): Uint8Array {
   return copy;
 }
 
+/** A UDP packet whose checksum comes out as zero, which stands for "none" and is sent as ones. */
+export function udpPacketSummingToZero(given: Partial<TcpFields> = {}): Uint8Array {
+  for (let word = 0; word <= 0xffff; word += 1) {
+    const packet = Buffer.from(
+      udpPacket({ ...given, payload: Uint8Array.of(1, 2, word >> 8, word & 255) }),
+    );
+    if (packet.readUInt16BE(26) === 0xffff) return packet;
+  }
+  throw new Error("one of 65,536 words makes the sum come out");
+}
+
 /** Whether the IP header's and the TCP or UDP checksum hold. */
 export function hasRightChecksums(packet: Uint8Array): boolean {
   const headerLength = ((packet[0] ?? 0) & 15) * 4;

@@ -13,6 +13,7 @@ import {
   type TcpFields,
   tcpPacket,
   udpPacket,
+  udpPacketSummingToZero,
   withChecksums,
 } from "../../../../support/packets.ts";
 
@@ -79,6 +80,13 @@ function stream(sizes: readonly number[], fields: Partial<TcpFields> = {}): Uint
   });
 }
 
+/** The packet with something changed, and right checksums again. */
+function edited(packet: Uint8Array, change: (copy: Buffer) => void): Uint8Array {
+  const copy = Buffer.from(packet);
+  change(copy);
+  return withChecksums(copy);
+}
+
 /** Ids mean nothing on packets that may not be fragmented, and joining makes them consecutive. */
 function withoutVoidId(packet: Uint8Array): string {
   const copy = Buffer.from(packet);
@@ -118,6 +126,14 @@ describe("joining packets", () => {
     );
   });
 
+  it("holds no more than 64 datagrams", () => {
+    const packets = Array.from({ length: 70 }, (_, id) => udpPacket({ payload: payload(64), id }));
+    assert.deepEqual(
+      join(packets).map(({ packet }) => packet.length),
+      [28 + 64 * 64, 28 + 6 * 64],
+    );
+  });
+
   it("holds the joined packet's PSH", () => {
     const [first, second] = [
       ...stream([100], { sequence: 0 }),
@@ -151,6 +167,21 @@ describe("joining packets", () => {
     assert.equal(follows({ dontFragment: true }), 2);
     assert.equal(follows({ payload: payload(101) }), 2, "longer than the first");
     assert.equal(follows({ payload: payload(0) }), 2, "a pure acknowledgement");
+    const marked = (mark: (copy: Buffer) => void): number =>
+      join([
+        tcpPacket({ ...base, payload: payload(100) }),
+        edited(tcpPacket({ ...next, payload: payload(100) }), mark),
+      ]).length;
+    assert.equal(
+      marked((copy) => copy.writeUInt8(0x81, 32)),
+      2,
+      "a reserved bit",
+    );
+    assert.equal(
+      marked((copy) => copy.writeUInt16BE(7, 38)),
+      2,
+      "an urgent pointer",
+    );
     for (const flags of [0x11, 0x12, 0x14, 0x30, 0x50, 0x90]) assert.equal(follows({ flags }), 2);
   });
 
@@ -167,13 +198,23 @@ describe("joining packets", () => {
       return copy;
     });
     assert.equal(join(unsummed).length, 2);
+    const zero = [1, 2].map((id) => {
+      const copy = Buffer.from(udpPacketSummingToZero({ id }));
+      copy.writeUInt16BE(0, 26);
+      return copy;
+    });
+    assert.equal(join(zero).length, 2, "no checksum, where the right one would be zero");
+    const padded = [1, 2].map((id) =>
+      edited(udpPacket({ payload: payload(64), id }), (copy) => copy.writeUInt16BE(40, 24)),
+    );
+    assert.equal(join(padded).length, 2, "a UDP length that is not the packet's");
     const icmp = [1, 2].map((id) => withChecksums(ipPacket(1, payload(64), { id })));
     assert.equal(join(icmp).length, 2);
   });
 
   it("never joins a damaged packet, first or later, and leaves it as it came", () => {
     for (const damaged of [0, 1, 2]) {
-      for (const at of [4, 30, 100]) {
+      for (const at of [4, 10, 30, 100]) {
         const packets = stream([100, 100, 100], { dontFragment: false }).map((packet, index) => {
           const copy = Buffer.from(packet);
           if (index === damaged) copy.writeUInt8((copy[at] ?? 0) ^ 0x10, at);

@@ -13,6 +13,7 @@ import {
   naiveSegments,
   tcpPacket,
   udpPacket,
+  udpPacketSummingToZero,
 } from "../../../../support/packets.ts";
 
 const bytes = (length: number): Uint8Array =>
@@ -111,6 +112,14 @@ describe("a checksum the kernel left open", () => {
       assert.equal(completeChecksum(view, { ip: 0, length: whole.length }, 20, field), true);
       assert.deepEqual(Buffer.from(view.buffer), Buffer.from(whole));
     }
+  });
+
+  it("of UDP that comes out as zero is sent as ones", () => {
+    const packet = Buffer.from(udpPacketSummingToZero());
+    packet.writeUInt16BE(pseudoSum(packet), 26);
+    const view = new DataView(Uint8Array.from(packet).buffer);
+    completeChecksum(view, { ip: 0, length: packet.length }, 20, 6);
+    assert.equal(view.getUint16(26), 0xffff);
   });
 
   it("outside of the packet is refused", () => {
