@@ -21,8 +21,9 @@ const SOL_UDP = 17;
 const UDP_SEGMENT = 103;
 const UDP_GRO = 104;
 /**
- * A joined message counts with its 64 KiB, so the default of 208 KiB holds three of them: TCP
- * through the tunnel lost a third of its speed (measured). 4 MiB is 60, some 10 ms at 3 Gbit/s.
+ * A joined message counts with its 64 KiB, so the default of 208 KiB holds three of them:
+ * measured 2.7 Gbit/s with 110,000 retransmits in 3 s, against 4.1 Gbit/s with none. 4 MiB is
+ * some 10 ms of traffic at that speed.
  */
 const BUFFER_BYTES = 4 * 2 ** 20;
 /** A send never holds the loop for longer, however full the queue of a dead link is. */
