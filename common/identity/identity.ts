@@ -47,7 +47,12 @@ export function parseIdentity(uri: string): Identity | undefined {
 }
 
 export type FoundIdentity =
-  | { readonly kind: "identity"; readonly identity: Identity }
+  | {
+      readonly kind: "identity";
+      readonly identity: Identity;
+      /** IP SANs: for nodes, the underlay addresses they may advertise; empty: any. */
+      readonly addresses: readonly string[];
+    }
   | { readonly kind: "none"; readonly reason: string };
 
 /**
@@ -66,5 +71,12 @@ export function identityOfAltNames(altNames: string | undefined): FoundIdentity 
   if (uris.length > 1) {
     return { kind: "none", reason: "the certificate has more than one URI SAN" };
   }
-  return { kind: "identity", identity };
+  return { kind: "identity", identity, addresses: addressesOf(altNames ?? "") };
+}
+
+function addressesOf(altNames: string): string[] {
+  return altNames
+    .split(/,\s*/)
+    .filter((name) => name.startsWith("IP Address:"))
+    .map((name) => name.slice("IP Address:".length));
 }

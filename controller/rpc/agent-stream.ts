@@ -154,7 +154,10 @@ export class AgentStream {
     const { metrics, spawn } = this.#parts;
     const answerAs = (request: number, news: Registered | Refused): void =>
       this.#answer(request, news);
-    const desk = new RegistrationDesk(node, { registrar, metrics, spawn, answer: answerAs });
+    const desk = new RegistrationDesk(node, {
+      ...{ registrar, metrics, spawn, answer: answerAs },
+      caller: this.#peer.identity,
+    });
     this.#open = { subscriber, desk };
     this.#welcomed.abort();
     subscriber.answer(encodeMessage({ $case: "welcome", value: this.#welcome() }));

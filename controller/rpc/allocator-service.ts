@@ -19,6 +19,7 @@ import { decodeRegister, refusedToWire, registeredToWire } from "./registration-
 export function createAllocatorService(allocator: Allocator, signal: AbortSignal): AllocatorServer {
   const register: handleUnaryCall<RegisterRequest, RegisterReply> = answerUnary(
     signal,
+    { kind: "allocate" },
     async (request, ending) => {
       const decoded = decodeRegister(request.node, request.register);
       if (decoded.kind === "malformed") {
@@ -33,6 +34,7 @@ export function createAllocatorService(allocator: Allocator, signal: AbortSignal
   );
   const release: handleUnaryCall<ReleaseRequest, ReleaseReply> = answerUnary(
     signal,
+    { kind: "allocate" },
     async ({ node }, ending) => {
       const answer = await allocator.release(node, ending);
       return answer.kind === "released"

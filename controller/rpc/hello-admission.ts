@@ -4,6 +4,7 @@
  */
 import { TwillError } from "../../common/errors.ts";
 import type { FoundIdentity } from "../../common/identity/identity.ts";
+import { refusalOf } from "../auth/authorize.ts";
 import type { ViewService } from "../view/view-service.ts";
 import type { Hub } from "./hub.ts";
 
@@ -21,8 +22,8 @@ export function admissionRefusal(
   { address, identity }: Peer,
   { views, hub }: { readonly views: ViewService; readonly hub: Hub },
 ): TwillError | undefined {
-  const refusal = identity === undefined ? undefined : identityRefusal(node, identity);
-  if (refusal !== undefined) return refusal;
+  const refusal = refusalOf(identity, { kind: "be-node", node });
+  if (refusal !== undefined) return new TwillError("IDENTITY_REFUSED", refusal);
   if (!views.isReady) {
     const why = views.fault?.message ?? "it has just started";
     return new TwillError("STORE_UNAVAILABLE", `this controller does not know etcd yet: ${why}`);
@@ -36,14 +37,6 @@ export function admissionRefusal(
     `node ${node} is connected from ${other.address} already, so ${address} cannot be it: ` +
       "give one of them another --node-name",
   );
-}
-
-function identityRefusal(node: string, found: FoundIdentity): TwillError | undefined {
-  if (found.kind === "none") return new TwillError("IDENTITY_REFUSED", found.reason);
-  const { role, name } = found.identity;
-  if (role === "node" && name === node) return undefined;
-  const text = `the certificate is that of ${role} ${name}, so it cannot speak for node ${node}`;
-  return new TwillError("IDENTITY_REFUSED", text);
 }
 
 function isSameHost(a: string, b: string): boolean {

@@ -28,10 +28,7 @@ export interface OperatorParts {
 }
 
 export function createOperatorService(parts: OperatorParts, signal: AbortSignal): OperatorServer {
-  const getStatus: handleUnaryCall<GetStatusRequest, Status> = answerUnary(signal, async () =>
-    describe(parts),
-  );
-  return { getStatus: onlyFor(["operator", "controller"], getStatus) };
+  return { getStatus: answerUnary(signal, { kind: "look" }, async () => describe(parts)) };
 }
 
 /** "host:port" of the leader by the election keys; empty while there is none. */

@@ -2,9 +2,10 @@
  * Takes one node's requests for its lease, one at a time. A Register that comes while another
  * is under way replaces the one that waits: only what the node wants now counts.
  */
-import { TwillError } from "../../common/errors.ts";
+import { type ErrorCode, TwillError } from "../../common/errors.ts";
 import type { Metrics } from "../../common/metrics.ts";
 import type { Register, Release } from "../../proto/gen/twill/v1/fabric.ts";
+import { addressRefusalOf, type Caller } from "../auth/authorize.ts";
 import { type Refused, type Registered, refused } from "../lease/allocator.ts";
 import type { NodeClaim, Registrar } from "../lease/registrar.ts";
 import { decodeRegister } from "./registration-wire.ts";
@@ -12,6 +13,8 @@ import { decodeRegister } from "./registration-wire.ts";
 export interface RegistrationDeskParts {
   readonly registrar: Registrar;
   readonly metrics: Metrics;
+  /** Whose stream it is; undefined: plaintext. */
+  readonly caller: Caller;
   /** Runs work whose end nobody waits for, and reports its faults. */
   readonly spawn: (work: () => Promise<void>) => void;
   readonly answer: (request: number, answer: Registered | Refused) => void;
@@ -71,13 +74,18 @@ export class RegistrationDesk {
   }
 
   async #registerOne(register: Register): Promise<Registered | Refused> {
-    const decoded = decodeRegister(this.#node, register);
-    const answer =
-      decoded.kind === "malformed"
-        ? refusedForGood(decoded.reason)
-        : await this.#claim.register(decoded.request, this.#closed.signal);
+    const answer = await this.#decide(register);
     this.#parts.metrics.add("twill_registrations_total", { outcome: outcomeOf(answer) });
     return answer;
+  }
+
+  async #decide(register: Register): Promise<Registered | Refused> {
+    const decoded = decodeRegister(this.#node, register);
+    if (decoded.kind === "malformed") return refusedForGood("PROTOCOL_VIOLATION", decoded.reason);
+    const { publicIp, publicIpv6 } = decoded.request.attrs;
+    const refusal = addressRefusalOf(this.#parts.caller, [publicIp, publicIpv6]);
+    if (refusal !== undefined) return refusedForGood("IDENTITY_REFUSED", refusal);
+    return this.#claim.register(decoded.request, this.#closed.signal);
   }
 
   #spawn(work: () => Promise<void>): void {
@@ -93,8 +101,8 @@ export class RegistrationDesk {
 }
 
 /** Nothing about the request will get better by itself. */
-function refusedForGood(reason: string): Refused {
-  return { ...refused("PROTOCOL_VIOLATION", reason), retryAfterMs: 0 };
+function refusedForGood(code: ErrorCode, reason: string): Refused {
+  return { ...refused(code, reason), retryAfterMs: 0 };
 }
 
 function outcomeOf(answer: Registered | Refused): string {

@@ -49,6 +49,7 @@ describe("identity", () => {
     assert.deepEqual(found, {
       kind: "identity",
       identity: { role: "node", trustDomain: "twill", name: "n1" },
+      addresses: ["10.0.0.1"],
     });
   });
 

@@ -118,7 +118,7 @@ function certificate(role: "node" | "operator", name: string): FoundIdentity {
     role === "node"
       ? ({ role, trustDomain, name } as const)
       : ({ role, trustDomain, name, admin: true } as const);
-  return { kind: "identity", identity };
+  return { kind: "identity", identity, addresses: [] };
 }
 
 describe("a stream", () => {
