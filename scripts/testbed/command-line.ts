@@ -11,6 +11,7 @@ export interface SettingOptions {
   readonly etcdMembers: string;
   readonly backend: string;
   readonly config?: string;
+  readonly insecure: boolean;
 }
 
 /** What each verb does; a number is the exit code. */
@@ -133,10 +134,11 @@ function addChangeVerbs(program: Command, verbs: Verbs, done: (exit: number) => 
 
 /** The options as a command line again. */
 export function settingArguments(options: SettingOptions): string[] {
-  const { name, nodes, controllers, etcdMembers, backend, config } = options;
+  const { name, nodes, controllers, etcdMembers, backend, config, insecure } = options;
   const always = { name, nodes, controllers, "etcd-members": etcdMembers, backend };
   const given = Object.entries(config === undefined ? always : { ...always, config });
-  return given.map(([flag, value]) => `--${flag}=${value}`);
+  const flags = insecure ? ["--insecure"] : [];
+  return [...given.map(([flag, value]) => `--${flag}=${value}`), ...flags];
 }
 
 function withName(command: Command): Command {
@@ -149,6 +151,7 @@ function withSettings(command: Command): Command {
     .option("--controllers <number>", "controller replicas", "3")
     .option("--etcd-members <number>", "etcd members", "1")
     .option("--backend <type>", `how nodes reach each other: ${BACKENDS.join(", ")}`, "vxlan")
+    .option("--insecure", "plaintext instead of mutual TLS between the daemons", false)
     .option("--config <file>", "network config (flannel's JSON) instead of --backend");
 }
 

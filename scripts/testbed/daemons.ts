@@ -1,5 +1,6 @@
 /** What runs on each kind of machine: the command lines, as an operator would write them. */
 import { fileURLToPath } from "node:url";
+import { DAEMON_TLS_OPTIONS } from "./certificates.ts";
 import type { MachineId } from "./topology.ts";
 import type { UnitSpec } from "./unit.ts";
 
@@ -14,6 +15,8 @@ export interface ClusterPlan {
   readonly controllers: readonly MachineId[];
   readonly controllerOptions: readonly string[];
   readonly agentOptions: readonly string[];
+  /** Plaintext between agents, controllers and operators. */
+  readonly insecure: boolean;
 }
 
 /** Compiled daemons of this checkout. */
@@ -43,6 +46,10 @@ export function etcdUnit(plan: ClusterPlan, member: MachineId, dataFolder: strin
   };
 }
 
+function channelOptions({ insecure }: ClusterPlan): readonly string[] {
+  return insecure ? ["--insecure"] : DAEMON_TLS_OPTIONS;
+}
+
 export function controllerUnit(plan: ClusterPlan, controller: MachineId): UnitSpec {
   return {
     name: controller.name,
@@ -52,7 +59,8 @@ export function controllerUnit(plan: ClusterPlan, controller: MachineId): UnitSp
       ...["--listen", `${controller.ip}:${CONTROLLER_PORT}`],
       ...["--advertise-address", `${controller.ip}:${CONTROLLER_PORT}`],
       ...["--healthz-ip", "127.0.0.1", "--healthz-port", String(HEALTHZ_PORT)],
-      ...["--insecure", "--log-format", "json", ...plan.controllerOptions],
+      ...channelOptions(plan),
+      ...["--log-format", "json", ...plan.controllerOptions],
     ],
   };
 }
@@ -65,7 +73,8 @@ export function agentUnit(plan: ClusterPlan, node: MachineId): UnitSpec {
       ...program("agent/main.js"),
       ...["--controllers", controllers, "--ip-masq"],
       ...["--healthz-ip", "127.0.0.1", "--healthz-port", String(HEALTHZ_PORT)],
-      ...["--insecure", "--log-format", "json", ...plan.agentOptions],
+      ...channelOptions(plan),
+      ...["--log-format", "json", ...plan.agentOptions],
     ],
   };
 }

@@ -9,9 +9,9 @@ export interface LabFile extends Servers {
   readonly owner: ProcessIdentity;
 }
 
-export function writeLabFile(site: Site, { etcdMembers, controllers }: Servers): void {
+export function writeLabFile(site: Site, { etcdMembers, controllers, insecure = false }: Servers): void {
   const owner = identify(process.pid);
-  writeFileSync(stateFile(site), JSON.stringify({ owner, etcdMembers, controllers }));
+  writeFileSync(stateFile(site), JSON.stringify({ owner, etcdMembers, controllers, insecure }));
 }
 
 /** undefined when there is no such lab, or it died before it wrote. */

@@ -8,6 +8,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { TwillError } from "../../common/errors.ts";
 import { agentUnit, type ClusterPlan, controllerUnit, etcdUnit } from "./daemons.ts";
+import { LabAuthority } from "./certificates.ts";
 import { differences, isLeaseOf, readKernel } from "./kernel-view.ts";
 import { writeLabFile } from "./lab-file.ts";
 import { Machine } from "./machine.ts";
@@ -38,6 +39,8 @@ export interface LabOptions {
   readonly config?: string;
   /** Which daemons run; default all. Machines exist for the others too. */
   readonly run?: readonly Role[];
+  /** Plaintext between agents, controllers and operators; default mutual TLS. */
+  readonly insecure?: boolean;
   /** More options for every agent or controller. */
   readonly agentOptions?: readonly string[];
   readonly controllerOptions?: readonly string[];
@@ -61,6 +64,8 @@ export class Lab implements AsyncDisposable {
   readonly underlay: Underlay;
   readonly registry: Registry;
   readonly #plan: ClusterPlan;
+  /** undefined in a lab that asked for plaintext. */
+  readonly #authority: Promise<LabAuthority> | undefined;
   readonly #machines = new Map<string, Machine>();
   readonly #units = new Map<string, Unit>();
   readonly #pods = new Map<string, Pod>();
@@ -69,11 +74,13 @@ export class Lab implements AsyncDisposable {
     this.options = options;
     this.site = site;
     this.underlay = new Underlay(site);
+    this.#authority = options.insecure === true ? undefined : LabAuthority.create();
     this.#plan = {
       etcdMembers: machineIds("etcd", options.etcdMembers),
       controllers: machineIds("controller", options.controllers),
       controllerOptions: options.controllerOptions ?? [],
       agentOptions: options.agentOptions ?? [],
+      insecure: options.insecure ?? false,
     };
     const env = operatorEnvironment(options, "etcd");
     const members = this.#plan.etcdMembers.map((id) => new Machine(site, id, env));
@@ -256,6 +263,7 @@ export class Lab implements AsyncDisposable {
     const machine = new Machine(this.site, id, env);
     this.#machines.set(id.name, machine);
     await machine.create();
+    await (await this.#authority)?.equip(machine);
     await this.underlay.attach(machine);
     if (this.#runs(id.role)) {
       const unit = new Unit(machine, this.#spec(id), logFile(this.site, id.name));

@@ -6,7 +6,7 @@
  */
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { TwillError } from "../../common/errors.ts";
 import {
   type CommandOptions,
@@ -101,6 +101,13 @@ export class Machine {
     } catch {
       return undefined;
     }
+  }
+
+  /** Writes a file below this machine's /run. */
+  writeRunFile(path: string, text: string, mode: number): void {
+    const file = join(this.#folder, "run", path);
+    mkdirSync(dirname(file), { recursive: true, mode: 0o755 });
+    writeFileSync(file, text, { mode });
   }
 
   /** Kills whatever still runs on it and removes its namespaces. */

@@ -4,6 +4,7 @@
  */
 import { delimiter } from "node:path";
 import { fileURLToPath } from "node:url";
+import { tlsFile } from "./certificates.ts";
 import { plainEnvironment } from "./command.ts";
 import { CONTROLLER_PORT, etcdEndpoints } from "./daemons.ts";
 import { machineIds, type Role } from "./topology.ts";
@@ -15,6 +16,8 @@ const PROGRAMS = fileURLToPath(new URL("../../bin", import.meta.url));
 export interface Servers {
   readonly etcdMembers: number;
   readonly controllers: number;
+  /** Plaintext: no certificate is needed. */
+  readonly insecure?: boolean;
 }
 
 export function operatorEnvironment(servers: Servers, role: Role): Record<string, string> {
@@ -24,7 +27,13 @@ export function operatorEnvironment(servers: Servers, role: Role): Record<string
     ...plain,
     PATH: [PROGRAMS, plain["PATH"]].join(delimiter),
     TWILL_CONTROLLERS: controllers.map(({ ip }) => `${ip}:${CONTROLLER_PORT}`).join(","),
-    TWILL_INSECURE: "true",
+    ...(servers.insecure === true
+      ? { TWILL_INSECURE: "true" }
+      : {
+          TWILL_TLS_CA_FILE: tlsFile("ca.crt"),
+          TWILL_TLS_CERT_FILE: tlsFile("operator.crt"),
+          TWILL_TLS_KEY_FILE: tlsFile("operator.key"),
+        }),
   };
   if (role === "node") return common;
   return {

@@ -13,6 +13,7 @@ export interface GivenSettings {
   readonly backend: string;
   /** Content of --config's file; undefined: not given. */
   readonly config: string | undefined;
+  readonly insecure: boolean;
 }
 
 export interface Settings {
@@ -23,6 +24,8 @@ export interface Settings {
   /** JSON text for the config key. */
   readonly config: string;
   readonly backend: string;
+  /** Plaintext instead of mutual TLS. */
+  readonly insecure: boolean;
 }
 
 export const BACKENDS = ["vxlan", "host-gw", "udp", "ipip", "wireguard"] as const;
@@ -46,7 +49,8 @@ export function checkSettings(given: GivenSettings): CheckedSettings {
   const config = given.config ?? configFor(given.backend, problems);
   const backend = config === undefined ? given.backend : checkConfig(config, problems);
   if (problems.length > 0 || config === undefined) return { kind: "invalid", problems };
-  const settings = { name: given.name, nodes, controllers, etcdMembers, config, backend };
+  const { name, insecure } = given;
+  const settings = { name, nodes, controllers, etcdMembers, config, backend, insecure };
   return { kind: "settings", settings };
 }
 

@@ -12,6 +12,7 @@ const DEFAULTS: GivenSettings = {
   nodes: "3",
   controllers: "3",
   etcdMembers: "1",
+  insecure: false,
   backend: "vxlan",
   config: undefined,
 };
