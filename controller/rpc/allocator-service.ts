@@ -13,7 +13,6 @@ import type {
 } from "../../proto/gen/twill/v1/fabric.ts";
 import type { Allocator } from "../lease/allocator.ts";
 import { answerUnary } from "./answer-unary.ts";
-import { onlyFor } from "./peer-identity.ts";
 import { decodeRegister, refusedToWire, registeredToWire } from "./registration-wire.ts";
 
 export function createAllocatorService(allocator: Allocator, signal: AbortSignal): AllocatorServer {
@@ -42,5 +41,5 @@ export function createAllocatorService(allocator: Allocator, signal: AbortSignal
         : { outcome: { $case: "refused", value: refusedToWire(0, answer) } };
     },
   );
-  return { register: onlyFor(["controller"], register), release: onlyFor(["controller"], release) };
+  return { register, release };
 }

@@ -1,10 +1,8 @@
 /** What operators see of this replica; twillctl asks every replica and merges the answers. */
-import type { handleUnaryCall } from "@grpc/grpc-js";
 import type { TwillError } from "../../common/errors.ts";
 import { formatDigest } from "../../common/lease/lease-digest.ts";
 import { leaseToWire } from "../../common/lease/lease-wire.ts";
 import type {
-  GetStatusRequest,
   LeaseStatus,
   NodeStatus,
   OperatorServer,
@@ -15,7 +13,6 @@ import { decodeCandidate } from "../candidate-value.ts";
 import type { LeaseRow } from "../view/table-change.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { answerUnary } from "./answer-unary.ts";
-import { onlyFor } from "./peer-identity.ts";
 
 export interface OperatorParts {
   /** This replica's own "host:port". */

@@ -9,7 +9,10 @@ export interface LabFile extends Servers {
   readonly owner: ProcessIdentity;
 }
 
-export function writeLabFile(site: Site, { etcdMembers, controllers, insecure = false }: Servers): void {
+export function writeLabFile(
+  site: Site,
+  { etcdMembers, controllers, insecure = false }: Servers,
+): void {
   const owner = identify(process.pid);
   writeFileSync(stateFile(site), JSON.stringify({ owner, etcdMembers, controllers, insecure }));
 }

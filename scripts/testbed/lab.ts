@@ -7,8 +7,8 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { TwillError } from "../../common/errors.ts";
-import { agentUnit, type ClusterPlan, controllerUnit, etcdUnit } from "./daemons.ts";
 import { LabAuthority } from "./certificates.ts";
+import { agentUnit, type ClusterPlan, controllerUnit, etcdUnit } from "./daemons.ts";
 import { differences, isLeaseOf, readKernel } from "./kernel-view.ts";
 import { writeLabFile } from "./lab-file.ts";
 import { Machine } from "./machine.ts";

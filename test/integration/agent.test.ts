@@ -181,7 +181,12 @@ describe("two agents", () => {
 
 describe("an agent on a machine without a default route", () => {
   it("names the way out, stays alive, and goes on when the route is there", async (t) => {
-    const lab = await startLab(t, { nodes: 1, controllers: 1, run: ["etcd", "controller"] });
+    const lab = await startLab(t, {
+      nodes: 1,
+      controllers: 1,
+      run: ["etcd", "controller"],
+      insecure: true,
+    });
     const [node] = lab.nodes;
     assert.ok(node);
     await node.exec(["ip", "route", "del", "default"]);
