@@ -44,20 +44,31 @@ export class KernelPass {
   readonly #contested: DriftRepair[] = [];
   readonly #put = new Map<ObjectKind, number>();
   readonly #deleted = new Map<ObjectKind, number>();
+  readonly #isSecondLook: boolean;
+  /** A device went while it was written to. */
+  #mustLookAgain = false;
 
-  constructor(board: Board, ports: PassPorts) {
+  /** `isSecondLook`: a device that is in trouble now is a failure. */
+  constructor(board: Board, ports: PassPorts, isSecondLook = false) {
     this.#board = board;
     this.#ports = ports;
+    this.#isSecondLook = isSecondLook;
   }
 
   async run(signal: AbortSignal): Promise<PassResult> {
+    const result = await this.#runOnce(signal);
+    if (!this.#mustLookAgain) return result;
+    return together(result, await new KernelPass(this.#board, this.#ports, true).run(signal));
+  }
+
+  async #runOnce(signal: AbortSignal): Promise<PassResult> {
     const links = new LinkPass(this.#board, this.#ports);
     await links.ensure(signal);
     const drivers = this.#board.drivers.all;
     for (const driver of drivers) if (driver.mustRead) await this.#read(driver, signal);
     const changes = this.#due(links.unready);
     await this.#apply(changes, signal);
-    await this.#readBack(changes, signal);
+    if (!this.#mustLookAgain) await this.#readBack(changes, signal);
     await links.prune(signal);
     this.#collectDrift(links.drift);
     return {
@@ -144,10 +155,19 @@ export class KernelPass {
     counts.set(kind, (counts.get(kind) ?? 0) + 1);
   }
 
+  /**
+   * A device that went while we wrote (its entries go first, one event each) is one trouble, not
+   * thousands: the devices are looked at again before the objects are blamed.
+   */
   #refused({ kind, key, id, device }: PendingChange, { errno, message }: ChangeFailure): void {
-    this.#fail(id, { kind, key, code: errno, message });
     const isOurs = device !== undefined && this.#board.realm.devices.has(device);
-    if (isOurs && DEVICE_TROUBLE.has(errno)) this.#board.linksSuspect = true;
+    const isOfDevice = isOurs && DEVICE_TROUBLE.has(errno);
+    if (isOfDevice) {
+      this.#board.linksSuspect = true;
+      for (const driver of this.#board.drivers.all) driver.mustRead = true;
+    }
+    if (isOfDevice && !this.#isSecondLook) this.#mustLookAgain = true;
+    else this.#fail(id, { kind, key, code: errno, message });
   }
 
   #fail(id: string, failure: ObjectFailure): void {
@@ -198,6 +218,26 @@ export class KernelPass {
       })),
     );
   }
+}
+
+/** Two looks as one pass; what failed is what fails at the end. */
+function together(first: PassResult, second: PassResult): PassResult {
+  return {
+    failures: second.failures,
+    drift: [...first.drift, ...second.drift],
+    contested: [...first.contested, ...second.contested],
+    put: sums(first.put, second.put),
+    deleted: sums(first.deleted, second.deleted),
+  };
+}
+
+function sums(
+  a: ReadonlyMap<ObjectKind, number>,
+  b: ReadonlyMap<ObjectKind, number>,
+): ReadonlyMap<ObjectKind, number> {
+  const total = new Map(a);
+  for (const [kind, count] of b) total.set(kind, (total.get(kind) ?? 0) + count);
+  return total;
 }
 
 /** errno that tell more about the device than about the object. */

@@ -254,6 +254,15 @@ describe("drift", () => {
     assert.deepEqual(withoutCard(bench.kernel.describe()), withoutCard(before));
   });
 
+  it("of the only address takes the routes along in silence, and all come back", async () => {
+    await using bench = await programmed();
+    const before = bench.kernel.describe();
+    bench.kernel.network.deleteAddress({ device: DEVICE, ip: ip("10.244.1.0"), prefix: 32 });
+    assert.doesNotMatch(bench.kernel.describe(), /dev flannel\.1 onlink/);
+    await bench.repaired();
+    assert.equal(bench.kernel.describe(), before);
+  });
+
   it("removes a route of ours that points to a device of nobody", async () => {
     await using bench = await programmed();
     const route = { ...onlink("10.244.50.0/24", "10.99.0.50"), device: "eth0", onlink: false };

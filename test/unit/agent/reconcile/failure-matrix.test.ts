@@ -254,6 +254,36 @@ describe("one failing key", () => {
   });
 });
 
+describe("a device that goes while it is written to", () => {
+  it("is one trouble and no failure of its objects: the pass looks again and fills it anew", async () => {
+    await using bench = new ReconcileBench();
+    await start(bench);
+    const before = bench.kernel.describe();
+    // The entries go first, one event each, and a pass may come before the device's own event.
+    bench.kernel.failNext("put neighbour", "ENODEV", 1);
+    bench.kernel.failNext("put fdb", "ENODEV", 1);
+    await bench.change([vxlanLease(9)]);
+    bench.kernel.assertConsumed();
+    assert.equal(bench.report?.failureCount, 0);
+    assert.deepEqual(bench.log.of("reconcile.failed"), []);
+    assert.match(bench.kernel.describe(), /fdb flannel\.1 02:00:00:00:00:09/);
+    await bench.change([], [vxlanLease(9).key]);
+    assert.equal(bench.kernel.describe(), before);
+  });
+
+  it("is a failure when a second look does not help", async () => {
+    await using bench = new ReconcileBench();
+    bench.kernel.failNext("put fdb flannel.1 02:00:00:00:00:03", "ENODEV", 2);
+    await start(bench);
+    assert.deepEqual(
+      bench.report?.failures.map(({ key, code }) => `${key} ${code}`),
+      ["flannel.1 02:00:00:00:00:03 ENODEV"],
+    );
+    await bench.advance(2_000);
+    assert.equal(bench.report?.failureCount, 0);
+  });
+});
+
 describe("stopping", () => {
   it("leaves the kernel as it is and takes no listener along", async () => {
     const kernel = machine();
