@@ -9,6 +9,7 @@ import { createLogger, type Logger } from "../common/log.ts";
 import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
 import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
+import { ExtensionDriver } from "./extension/extension-driver.ts";
 import { commandRunner } from "./kernel/command.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { watchRuleset } from "./kernel/ruleset-watch.ts";
@@ -74,6 +75,13 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
     log,
     random: Math.random,
   });
+  const run = commandRunner(env["PATH"]);
+  const extension = new ExtensionDriver({
+    run,
+    clock: systemClock,
+    log,
+    random: Math.random,
+  });
   showTunnel(metrics, () => tunnel.stats());
   const agent = await NodeAgent.open(options, {
     kernel,
@@ -83,11 +91,12 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
           kernel,
           sysctl: procSysctl(),
           tunnel,
+          extension,
           clock: systemClock,
           log,
           random: Math.random,
           table,
-          run: commandRunner(env["PATH"]),
+          run,
           watchRuleset,
         },
         dataPlaneOptions(options.rules, networks),

@@ -109,6 +109,11 @@ export const EVENTS = {
     "warn",
     "the udp backend's packet loop could not start or has ended; it is tried again",
   ),
+  "extension.ran": event("info", "a command of the extension backend succeeded; which, for whom"),
+  "extension.failed": event(
+    "warn",
+    "a command of the extension backend failed or took too long; it is tried again",
+  ),
   "rules.written": event("info", "packet-filter rules were written; which"),
   "rules.removed": event("info", "packet-filter rules of the mode not in use were removed; which"),
   "rules.left": event("warn", "packet-filter rules of the mode not in use could not be removed"),

@@ -10,7 +10,13 @@ import type { ReconcileReport } from "../reconcile/node-reconciler.ts";
 import type { ObjectFailure } from "../reconcile/report.ts";
 
 /** Failures of these concern the whole node, not one peer. */
-const OWN_KINDS: ReadonlySet<string> = new Set(["link", "address", "rule", "tunnel"]);
+const OWN_KINDS: ReadonlySet<string> = new Set([
+  "link",
+  "address",
+  "rule",
+  "tunnel",
+  "own-command",
+]);
 
 export interface NodeState {
   readonly state: "starting" | "cached" | "in-sync" | "degraded";

@@ -14,6 +14,7 @@ import type { Family, Ip } from "../../common/net/ip.ts";
 import type { Mac } from "../../common/net/mac.ts";
 import type { WireguardKey } from "../../common/net/wireguard-key.ts";
 import type { Secret } from "../../common/text/secret.ts";
+import type { CommandWords, Variables } from "../extension/command-words.ts";
 import type { TunnelPeer } from "../tunnel/peer-table.ts";
 import type { HostFacts } from "./host-facts.ts";
 import type { KernelObject } from "./kernel-object.ts";
@@ -62,6 +63,8 @@ export type PeerPart =
       readonly objects: readonly KernelObject[];
       /** What the packet loop of the udp backend must know of it. */
       readonly tunnelPeer?: TunnelPeer;
+      /** What the operator's commands of the extension backend are to be run with. */
+      readonly extensionPeer?: ExtensionPeer;
     }
   | { readonly kind: "invalid"; readonly family: Family; readonly reason: string };
 
@@ -73,12 +76,35 @@ export interface TunnelSpec {
   readonly port: number;
 }
 
+/** One run of an operator's command: no shell, these variables, this standard input. */
+export interface ExtensionCall {
+  readonly argv: CommandWords;
+  readonly environment: Variables;
+  readonly stdin: string;
+}
+
+/** Commands that concern this node; undefined: there is none. */
+export interface ExtensionSpec {
+  /** Its output stands in the lease, so it is run before there is one. */
+  readonly preStartup: ExtensionCall | undefined;
+  postStartup(own: Lease): ExtensionCall | undefined;
+}
+
+export interface ExtensionPeer {
+  /** Lease key. */
+  readonly key: string;
+  readonly add: ExtensionCall | undefined;
+  readonly remove: ExtensionCall | undefined;
+}
+
 export interface BackendPlanner {
   readonly type: BackendType;
   /** Devices that must work before a lease is asked for. */
   readonly links: readonly LinkSpec[];
   /** Present when packets need a process: the tunnel is opened once the own lease is known. */
   readonly tunnel?: TunnelSpec;
+  /** Present when the operator's commands do the work (agent/extension). */
+  readonly extension?: ExtensionSpec;
   /** What containers may send in one packet: FLANNEL_MTU. */
   readonly mtuBytes: number;
   readonly registration: Registration;

@@ -2,6 +2,7 @@
 
 import { allocPlanner } from "./alloc.ts";
 import type { MadePlanner, PlannerInput } from "./backend-planner.ts";
+import { extensionPlanner } from "./extension.ts";
 import { hostGwPlanner } from "./host-gw.ts";
 import { ipipPlanner } from "./ipip.ts";
 import { udpPlanner } from "./udp.ts";
@@ -24,6 +25,6 @@ export function makePlanner(input: PlannerInput): MadePlanner {
     case "wireguard":
       return wireguardPlanner(input, backend);
     case "extension":
-      return { kind: "refused", reason: `backend ${backend.type} is not available in this build` };
+      return extensionPlanner(input, backend);
   }
 }

@@ -8,7 +8,7 @@
 import type { Lease } from "../../common/lease/lease.ts";
 import type { PeerProblem } from "../peers/peer-problem.ts";
 import type { TunnelPeer } from "../tunnel/peer-table.ts";
-import type { BackendPlanner, PeerPart } from "./backend-planner.ts";
+import type { BackendPlanner, ExtensionPeer, PeerPart } from "./backend-planner.ts";
 import { ClaimBook } from "./claim-book.ts";
 import { formatObject, type KernelObject, objectId } from "./kernel-object.ts";
 import type { KernelState } from "./kernel-state.ts";
@@ -71,6 +71,13 @@ export class PlanBook {
   tunnelPeers(): readonly TunnelPeer[] {
     return [...this.#leases.keys()].flatMap((key) =>
       this.#partsOf(key).flatMap(({ tunnelPeer }) => tunnelPeer ?? []),
+    );
+  }
+
+  /** Peers that the operator's commands are run for, free of conflicts. */
+  extensionPeers(): readonly ExtensionPeer[] {
+    return [...this.#leases.keys()].flatMap((key) =>
+      this.#partsOf(key).flatMap(({ extensionPeer }) => extensionPeer ?? []),
     );
   }
 

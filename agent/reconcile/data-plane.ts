@@ -8,27 +8,26 @@
  */
 import type { Clock } from "../../common/async/clock.ts";
 import { TaskGroup } from "../../common/async/task-group.ts";
-import type { TwillError } from "../../common/errors.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import type { Logger } from "../../common/log.ts";
 import { type Cidr, sameCidr } from "../../common/net/cidr.ts";
+import type { ExtensionFailure } from "../extension/extension-driver.ts";
 import type { PeerProblem } from "../peers/peer-problem.ts";
 import type { TableChange, TablePosition } from "../peers/peer-table.ts";
-import type { BackendPlanner } from "../plan/backend-planner.ts";
+import type { BackendPlanner, Registration } from "../plan/backend-planner.ts";
 import { blackholeRoutes } from "../plan/blackhole.ts";
 import { planFirewall } from "../plan/firewall.ts";
 import { objectsOf } from "../plan/kernel-object.ts";
 import { makePlanner } from "../plan/make-planner.ts";
 import { networksOf } from "../plan/peer-context.ts";
 import { PlanBook } from "../plan/plan-book.ts";
-import type { TunnelPeer } from "../tunnel/peer-table.ts";
-import type { WantedTunnel } from "../tunnel/tunnel-driver.ts";
 import type { PlanStamp } from "./board.ts";
+import type { ExtensionPort, TunnelPort } from "./data-path-ports.ts";
 import type { DataPlaneOptions } from "./data-plane-options.ts";
 import { FirewallDriver, type FirewallPorts, type FirewallReport } from "./firewall-driver.ts";
 import type { NodeInput, NodeReconciler, ReconcileReport } from "./node-reconciler.ts";
 import { Reconciler, type ReconcilerPorts } from "./reconciler.ts";
-import type { ObjectFailure, PassReport } from "./report.ts";
+import { MAX_FAILURES, type ObjectFailure, type PassReport } from "./report.ts";
 
 /** The peer table as it stands; read when everything must be planned anew. */
 export interface PlannedTable {
@@ -37,19 +36,10 @@ export interface PlannedTable {
   leases(): Iterable<Lease>;
 }
 
-/** The packet loop of the udp backend (agent/tunnel/tunnel-driver.ts). */
-export interface TunnelPort {
-  setWanted(wanted: WantedTunnel | undefined): void;
-  setPeers(peers: readonly TunnelPeer[]): void;
-  /** Why the wanted tunnel is not open. */
-  readonly problem: TwillError | undefined;
-  onChange(listener: () => void): void;
-  run(signal: AbortSignal): Promise<void>;
-}
-
 export type DataPlanePorts = Omit<ReconcilerPorts & FirewallPorts, "report"> & {
   readonly table: PlannedTable;
   readonly tunnel: TunnelPort;
+  readonly extension: ExtensionPort;
 };
 
 export class DataPlane implements NodeReconciler {
@@ -59,6 +49,7 @@ export class DataPlane implements NodeReconciler {
   readonly #options: DataPlaneOptions;
   readonly #reconciler: Reconciler;
   readonly #tunnel: TunnelPort;
+  readonly #extension: ExtensionPort;
   readonly #firewall: FirewallDriver;
   readonly #listeners: ((report: ReconcileReport) => void)[] = [];
   #networks: readonly Cidr[];
@@ -78,7 +69,9 @@ export class DataPlane implements NodeReconciler {
     this.#log = ports.log;
     this.#options = options;
     this.#tunnel = ports.tunnel;
-    this.#tunnel.onChange(() => this.#tunnelChanged());
+    this.#tunnel.onChange(() => this.#tellAgain());
+    this.#extension = ports.extension;
+    this.#extension.onChange(() => this.#tellAgain());
     this.#networks = options.previousNetworks;
     this.#reconciler = new Reconciler({ ...ports, report: (report) => this.#onPass(report) });
     const report = (rules: FirewallReport): void => this.#onRules(rules);
@@ -103,6 +96,7 @@ export class DataPlane implements NodeReconciler {
     this.#rememberNetworks(input);
     // A lease that is lost is not unlearned: what stands on it stays (fail static).
     this.#own = input.own ?? this.#own;
+    this.#wantExtension(made.planner, this.#own);
     if (this.#own === undefined) {
       this.#planDevices(made.planner);
       return;
@@ -112,6 +106,7 @@ export class DataPlane implements NodeReconciler {
     this.#book.update(this.#table.leases(), []);
     this.#planAll(this.#book);
     this.#wantTunnel(made.planner, this.#own);
+    this.#fillExtension(this.#book);
     const { firewall } = this.#options;
     this.#firewall.setDesired(
       planFirewall(input.config, this.#own.subnets, firewall, this.#networks),
@@ -123,6 +118,7 @@ export class DataPlane implements NodeReconciler {
     const delta = this.#book.update(change.upserts, change.removes);
     this.#noteProblems(this.#book);
     this.#fillTunnel(this.#book);
+    this.#fillExtension(this.#book);
     const stamp = this.#stamp(change.position, this.#table.isInSync);
     this.#reconciler.plan({ kind: "patch", delta, stamp });
   }
@@ -141,12 +137,13 @@ export class DataPlane implements NodeReconciler {
     group.spawn((inner) => this.#reconciler.run(inner));
     group.spawn((inner) => this.#firewall.run(inner));
     group.spawn((inner) => this.#tunnel.run(inner));
+    group.spawn((inner) => this.#extension.run(inner));
     await group.join();
     signal.throwIfAborted();
   }
 
   /** What is reported changes without a pass. */
-  #tunnelChanged(): void {
+  #tellAgain(): void {
     if (this.#pass !== undefined) this.#tell(this.#report());
   }
 
@@ -178,6 +175,21 @@ export class DataPlane implements NodeReconciler {
 
   #fillTunnel(book: PlanBook): void {
     if (this.#planner?.tunnel !== undefined) this.#tunnel.setPeers(book.tunnelPeers());
+  }
+
+  #wantExtension({ extension }: BackendPlanner, own: Lease | undefined): void {
+    this.#extension.setWanted(
+      extension && {
+        preStartup: extension.preStartup,
+        postStartup: own && extension.postStartup(own),
+        hasLease: own !== undefined,
+      },
+    );
+  }
+
+  #fillExtension(book: PlanBook): void {
+    if (this.#planner?.extension === undefined) return;
+    this.#extension.setPeers(book.extensionPeers(), this.#table.isInSync);
   }
 
   #stamp(position: TablePosition | undefined, isInSync: boolean): PlanStamp {
@@ -232,14 +244,27 @@ export class DataPlane implements NodeReconciler {
       isInSync: stamp?.isInSync ?? false,
       devicesWork,
       rulesInPlace: this.#rules.isInPlace,
-      registration: this.#planner?.registration,
+      registration: this.#registration(),
       mtuBytes: this.#planner?.mtuBytes,
       refusal: this.#refusal ?? foreign?.message,
-      failures: [...failures, ...this.#rules.failures, ...this.#tunnelFailures()],
+      failures: [
+        ...failures,
+        ...this.#rules.failures,
+        ...this.#tunnelFailures(),
+        ...this.#extension.failures.slice(0, MAX_FAILURES).map(commandFailure),
+      ],
       problems: this.#problems,
       repaired: [],
       applyMs: 0,
     };
+  }
+
+  /** An extension's data is what a command says; there is no lease without it. */
+  #registration(): Registration | undefined {
+    const { registration, extension } = this.#planner ?? {};
+    if (registration === undefined || extension === undefined) return registration;
+    const { data } = this.#extension;
+    return data === undefined ? undefined : { ...registration, backendData: data };
   }
 
   #tunnelFailures(): readonly ObjectFailure[] {
@@ -257,4 +282,9 @@ export class DataPlane implements NodeReconciler {
 function problemText({ key, node, family, reason }: PeerProblem): string {
   const holder = node === "" ? "" : ` of node ${node}`;
   return `lease ${key}${holder} is not used for IPv${family}: ${reason}`;
+}
+
+function commandFailure({ key, error, isOwn }: ExtensionFailure): ObjectFailure {
+  const kind = isOwn ? "own-command" : "peer-command";
+  return { kind, key, code: error.code, message: error.message };
 }

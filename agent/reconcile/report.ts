@@ -2,8 +2,11 @@
 import type { ObjectKind } from "../plan/kernel-object.ts";
 import type { PlanStamp } from "./board.ts";
 
-/** Everything that Twill makes in a kernel: keyed objects, devices, packet-filter rules, packet loops. */
-export type ReportedKind = ObjectKind | "link" | "rule" | "tunnel";
+/**
+ * Everything that Twill makes in a kernel: keyed objects, devices, packet-filter rules, packet
+ * loops; and the operator's commands of the extension backend, for this node and for a peer.
+ */
+export type ReportedKind = ObjectKind | "link" | "rule" | "tunnel" | "own-command" | "peer-command";
 
 /** An object that the kernel does not have as it should, and why. */
 export interface ObjectFailure {

@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { ExtensionDriver } from "../../agent/extension/extension-driver.ts";
 import { writeFileAtomic } from "../../agent/host/atomic-file.ts";
 import { NodeAgent } from "../../agent/node/node-agent.ts";
 import { type AgentOptions, parseAgentCommand } from "../../agent/options.ts";
@@ -73,6 +74,7 @@ export class AgentBench implements AsyncDisposable {
             random,
             sysctl: { write: async () => true },
             tunnel: new FakeTunnelPort(),
+            extension: new ExtensionDriver({ run: this.filter.run, clock, log, random }),
             run: this.filter.run,
             watchRuleset: this.filter.watchRuleset,
           },

@@ -1,5 +1,5 @@
 /** A packet loop that only remembers what it was told. */
-import type { TunnelPort } from "../../agent/reconcile/data-plane.ts";
+import type { TunnelPort } from "../../agent/reconcile/data-path-ports.ts";
 import type { TunnelPeer } from "../../agent/tunnel/peer-table.ts";
 import type { WantedTunnel } from "../../agent/tunnel/tunnel-driver.ts";
 import type { TwillError } from "../../common/errors.ts";

@@ -4,6 +4,14 @@ import { it } from "node:test";
 import { makePlanner } from "../../../../agent/plan/make-planner.ts";
 import { networkConfig, plannerInput, vxlanLease, WIREGUARD } from "../../../support/leases.ts";
 
+const EXTENSION = {
+  type: "extension",
+  preStartupCommand: "",
+  postStartupCommand: "",
+  subnetAddCommand: "",
+  subnetRemoveCommand: "",
+} as const;
+
 it("picks the planner by the config's backend", () => {
   const types = [
     networkConfig(),
@@ -12,11 +20,12 @@ it("picks the planner by the config's backend", () => {
     networkConfig({ type: "udp", port: 8285 }),
     networkConfig({ type: "ipip", directRouting: false }),
     networkConfig(WIREGUARD),
+    networkConfig(EXTENSION),
   ];
   const made = types.map((config) => makePlanner(plannerInput(config)));
   assert.deepEqual(
     made.map((one) => (one.kind === "planner" ? one.planner.type : one.reason)),
-    ["vxlan", "host-gw", "alloc", "udp", "ipip", "wireguard"],
+    ["vxlan", "host-gw", "alloc", "udp", "ipip", "wireguard", "extension"],
   );
 });
 

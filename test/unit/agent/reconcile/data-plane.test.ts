@@ -1,6 +1,7 @@
 /** From what the node is told to its kernel: devices first, peers with the lease, refusals that cut nobody off. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { ExtensionDriver } from "../../../../agent/extension/extension-driver.ts";
 import { PeerTable } from "../../../../agent/peers/peer-table.ts";
 import { DataPlane } from "../../../../agent/reconcile/data-plane.ts";
 import type { DataPlaneOptions } from "../../../../agent/reconcile/data-plane-options.ts";
@@ -47,6 +48,7 @@ class Bench implements AsyncDisposable {
       {
         ...{ kernel, clock, log, table, random: seededRandom(1) },
         tunnel: this.tunnel,
+        extension: new ExtensionDriver({ run: this.filter.run, clock, log, random: () => 0.5 }),
         sysctl: { write: async () => true },
         run: this.filter.run,
         watchRuleset: this.filter.watchRuleset,
@@ -285,5 +287,34 @@ describe("the data plane", () => {
     bench.tunnel.change(undefined);
     assert.deepEqual(bench.report?.failures, []);
     assert.equal(bench.report?.applied?.revision, 7);
+  });
+
+  it("waits with the lease of an extension for what its first command says", async () => {
+    await using bench = new Bench();
+    const config = networkConfig({
+      type: "extension",
+      preStartupCommand: "/opt/ext/prepare",
+      postStartupCommand: "",
+      subnetAddCommand: "/opt/ext/add $SUBNET",
+      subnetRemoveCommand: "",
+    });
+    bench.filter.failNext("/opt/ext/prepare");
+    await bench.node({ config });
+    assert.equal(bench.report?.registration, undefined);
+    assert.deepEqual(
+      bench.report?.failures.map(({ kind, key }) => `${kind} ${key}`),
+      ["own-command PreStartupCommand"],
+    );
+    await bench.clock.advance(1_000);
+    await bench.settled();
+    assert.deepEqual(bench.report.registration, {
+      backendType: "extension",
+      backendData: '""',
+      backendV6Data: "",
+    });
+    await bench.node({ config, own: OWN });
+    await bench.snapshot(7, [OWN, vxlanLease(2, { type: "extension", data: '"x"' })]);
+    assert.equal(bench.filter.log.at(-1), "/opt/ext/add 10.244.2.0/24");
+    assert.deepEqual(bench.report.failures, []);
   });
 });
