@@ -49,6 +49,8 @@ export class AgentStream {
   readonly #parts: AgentStreamParts;
   readonly #outlet: Outlet;
   readonly #peer: Peer;
+  /** By the parts' monotonic clock. */
+  readonly openedMs: number;
   readonly #ended = new AbortController();
   /** Aborted when there is no Hello to wait for any more. */
   readonly #welcomed = new AbortController();
@@ -58,6 +60,7 @@ export class AgentStream {
     this.#outlet = outlet;
     this.#peer = peer;
     this.#parts = parts;
+    this.openedMs = parts.clock.monotonicMs();
     parts.spawn(() => this.#awaitHello());
   }
 

@@ -36,6 +36,8 @@ export interface Fabric {
   readonly implementation: UntypedServiceImplementation;
   /** Ends every stream with this reason, and every later one at once; agents go elsewhere. */
   endAll(reason: TwillError): void;
+  /** Ends the streams that have been open for longer than this; later ones are welcome. */
+  endOlder(ageMs: number, reason: TwillError): void;
 }
 
 export function createFabricService(parts: FabricServiceParts): Fabric {
@@ -58,6 +60,12 @@ export function createFabricService(parts: FabricServiceParts): Fabric {
     endAll(reason) {
       over = reason;
       for (const stream of [...streams]) stream.end(reason);
+    },
+    endOlder(ageMs, reason) {
+      const openedBefore = parts.clock.monotonicMs() - ageMs;
+      for (const stream of [...streams]) {
+        if (stream.openedMs <= openedBefore) stream.end(reason);
+      }
     },
   };
 }

@@ -24,6 +24,7 @@ import { Hub } from "./hub.ts";
 import { nodeStatuses } from "./node-status.ts";
 import { createOperatorService, leaderAddress } from "./operator-service.ts";
 import { identityOf } from "./peer-identity.ts";
+import { sendAwayWhileStale } from "./stale-replica.ts";
 
 export interface ServeParts {
   readonly options: ControllerOptions;
@@ -109,5 +110,7 @@ function addFabric(server: GrpcServer, parts: ServeParts): Hub {
   const goodbye = new TwillError("SHUTTING_DOWN", "this controller stops; another one serves");
   group.signal.addEventListener("abort", () => fabric.endAll(goodbye), { once: true });
   group.spawn((signal) => hub.run(signal));
+  const isStale = (): boolean => parts.storeFault() !== undefined;
+  group.spawn((signal) => sendAwayWhileStale({ ...parts, ...fabric, isStale }, signal));
   return hub;
 }

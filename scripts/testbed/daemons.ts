@@ -17,6 +17,7 @@ export interface ClusterPlan {
   readonly agentOptions: readonly string[];
   /** Plaintext between agents, controllers and operators. */
   readonly insecure: boolean;
+  readonly etcdOptions: readonly string[];
 }
 
 /** Compiled daemons of this checkout. */
@@ -39,7 +40,7 @@ export function etcdUnit(plan: ClusterPlan, member: MachineId, dataFolder: strin
       ...["--listen-client-urls", `${client},http://127.0.0.1:${ETCD_PORT}`],
       ...["--advertise-client-urls", client],
       ...["--listen-peer-urls", peer(member), "--initial-advertise-peer-urls", peer(member)],
-      ...["--initial-cluster", cluster, "--logger", "zap"],
+      ...["--initial-cluster", cluster, "--logger", "zap", ...plan.etcdOptions],
     ],
     // etcd 3.4 refuses to run on arm64 without this word of consent.
     env: { ETCD_UNSUPPORTED_ARCH: process.arch },

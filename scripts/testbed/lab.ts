@@ -41,9 +41,10 @@ export interface LabOptions {
   readonly run?: readonly Role[];
   /** Plaintext between agents, controllers and operators; default mutual TLS. */
   readonly insecure?: boolean;
-  /** More options for every agent or controller. */
+  /** More options for every daemon of a kind. */
   readonly agentOptions?: readonly string[];
   readonly controllerOptions?: readonly string[];
+  readonly etcdOptions?: readonly string[];
   /** Told what is being done, for people who wait. */
   readonly onStep?: (text: string) => void;
   /** Ends the start before its time. */
@@ -81,6 +82,7 @@ export class Lab implements AsyncDisposable {
       controllerOptions: options.controllerOptions ?? [],
       agentOptions: options.agentOptions ?? [],
       insecure: options.insecure ?? false,
+      etcdOptions: options.etcdOptions ?? [],
     };
     const env = operatorEnvironment(options, "etcd");
     const members = this.#plan.etcdMembers.map((id) => new Machine(site, id, env));

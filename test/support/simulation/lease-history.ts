@@ -24,9 +24,14 @@ export interface Told {
 
 export interface History {
   readonly changes: readonly ChangeSet[];
+  /** When each revision was made. */
+  readonly atMs: ReadonlyMap<number, number>;
   readonly ledgers: Ledgers;
   readonly told: readonly Told[];
 }
+
+/** A leader hears that a subnet is free when the watch tells it, which bad weather delays. */
+const NEWS_MS = 10_000;
 
 /** What was done against the rules, in words; empty: nothing. */
 export function violations(history: History): string[] {
@@ -39,8 +44,10 @@ class Judge {
   readonly found: string[] = [];
   readonly #history: History;
   readonly #live = new Map<string, Entry>();
-  /** Node -> the subnets key it had last. */
+  /** Node -> the subnets key it had last, as long as it has not given it back. */
   readonly #last = new Map<string, string>();
+  /** Subnets key -> when it was deleted. */
+  readonly #freed = new Map<string, number>();
 
   constructor(history: History) {
     this.#history = history;
@@ -56,7 +63,10 @@ class Judge {
       for (const key of change.deletes) this.#checkDelete(change, key, author);
       for (const entry of change.puts) this.#checkPut(change, entry);
     }
-    for (const key of change.deletes) this.#live.delete(key);
+    for (const key of change.deletes) {
+      this.#live.delete(key);
+      this.#freed.set(key, this.#at(change.revision));
+    }
     for (const entry of change.puts) this.#live.set(entry.key, entry);
     if (leases.length > 0) this.#checkTable(change);
   }
@@ -74,6 +84,7 @@ class Judge {
   #checkDelete({ revision }: ChangeSet, key: string, { process, by }: Author): void {
     const was = this.#live.get(key);
     if (!key.startsWith(SUBNETS) || was === undefined) return;
+    if (by === "transaction") this.#last.delete(ownerOf(was));
     if (was.etcdLease === "0") this.#say(revision, `${process} deleted the reservation ${key}`);
     if (isForeign(was)) this.#say(revision, `${process} deleted the foreign lease ${key}`);
     const wasTold = this.#history.told.some(
@@ -96,8 +107,10 @@ class Judge {
       this.#say(revision, `the reservation ${entry.key} was given an end`);
     }
     const last = this.#last.get(owner);
+    const freed = this.#freed.get(last ?? "") ?? 0;
     const isFree = last !== undefined && !deletes.includes(last) && !this.#live.has(last);
-    if (was === undefined && isFree && last !== entry.key) {
+    const isKnown = this.#at(revision) - freed > NEWS_MS;
+    if (was === undefined && isFree && isKnown && last !== entry.key) {
       this.#say(revision, `${owner} got ${entry.key}, though its last subnet ${last} was free`);
     }
     this.#last.set(owner, entry.key);
@@ -114,6 +127,10 @@ class Judge {
         }
       }
     });
+  }
+
+  #at(revision: number): number {
+    return this.#history.atMs.get(revision) ?? 0;
   }
 
   #say(revision: number, what: string): void {

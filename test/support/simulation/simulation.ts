@@ -71,9 +71,13 @@ class Simulation {
   readonly #store = new MemoryStore(this.#world);
   readonly #ledgers: Ledgers = { authors: new Map(), candidacies: new Map() };
   readonly #changes: ChangeSet[] = [];
+  readonly #atMs = new Map<number, number>();
   readonly #told: Told[] = [];
   readonly #story: string[] = [];
   readonly #held = new Map<string, Subnets>();
+  /** Node -> the newest of its requests that was answered. */
+  readonly #answered = new Map<string, number>();
+  #requests = 0;
   readonly #recorder = new TaskGroup();
   readonly #dead: Replica[] = [];
   #replicas: Replica[] = [];
@@ -87,7 +91,10 @@ class Simulation {
 
   async run(steps: number): Promise<Outcome> {
     this.#recorder.spawn(async (signal) => {
-      for await (const change of this.#store.watch("", 1, signal)) this.#changes.push(change);
+      for await (const change of this.#store.watch("", 1, signal)) {
+        this.#changes.push(change);
+        this.#atMs.set(change.revision, this.#world.monotonicMs());
+      }
     });
     this.#store.put("config", CONFIG);
     this.#replicas = Array.from({ length: REPLICAS }, () => this.#newReplica());
@@ -97,7 +104,8 @@ class Simulation {
       await this.#pass(this.#below(2000));
     }
     const unhealed = await this.#heal();
-    const history = { changes: this.#changes, ledgers: this.#ledgers, told: this.#told };
+    const observed = { changes: this.#changes, atMs: this.#atMs };
+    const history = { ...observed, ledgers: this.#ledgers, told: this.#told };
     return {
       violations: [...violations(history), ...unhealed],
       story: this.#story,
@@ -164,7 +172,12 @@ class Simulation {
     const node = `node-${n}`;
     const attrs = vxlanAttrs(`10.99.0.${n}`);
     const previous = this.#held.get(node);
+    this.#requests += 1;
+    const request = this.#requests;
     const answer = await service.register({ node, attrs, previous }, NEVER).catch(() => undefined);
+    // As the protocol has it: an answer to an earlier request says nothing any more.
+    if (request < (this.#answered.get(node) ?? 0)) return false;
+    this.#answered.set(node, request);
     if (answer?.kind === "refused" && answer.code === "SUBNET_TAKEN") this.#held.delete(node);
     if (answer?.kind !== "registered") return false;
     this.#held.set(node, answer.lease.subnets);
