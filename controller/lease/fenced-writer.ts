@@ -87,20 +87,28 @@ export class FencedWriter {
     return { kind: "committed", revision };
   }
 
-  /** Until etcd answers or leadership ends; the write stays held meanwhile. */
+  /**
+   * Until etcd answers or leadership ends; the write stays held meanwhile. Once a revocation
+   * was sent there is no way back: it may arrive after the write did, so a write that is found
+   * then must not be taken for done (random history 1444).
+   */
   async #readBack(
     node: string,
     transaction: Transaction,
     granted: EtcdLeaseId | undefined,
   ): Promise<WriteOutcome> {
     const { store, clock, random, ledger, leadership } = this.#parts;
+    let isRevoking = false;
     for (let attempt = 0; ; attempt += 1) {
       try {
-        const found = await this.#read(transaction.writes.map(({ key }) => key));
-        if (isWritten(transaction, found)) {
-          const revision = Math.max(...found.map(({ modRevision }) => modRevision));
-          return this.#committed(node, revision);
+        if (!isRevoking) {
+          const found = await this.#read(transaction.writes.map(({ key }) => key));
+          if (isWritten(transaction, found)) {
+            const revision = Math.max(...found.map(({ modRevision }) => modRevision));
+            return this.#committed(node, revision);
+          }
         }
+        isRevoking = granted !== undefined;
         if (granted !== undefined) await store.revokeLease(granted, leadership.signal);
         ledger.drop(node);
         return { kind: "undone" };

@@ -146,8 +146,9 @@ async function readdressed(lab: Lab): Promise<string> {
     ["10.99.0.133", node.id.ip],
   ] as const) {
     const since = systemClock.monotonicMs();
-    await node.exec(["ip", "address", "add", `${to}/16`, "dev", "eth0"]);
+    // In this order: an address of the same network goes with the first one.
     await node.exec(["ip", "address", "del", `${from}/16`, "dev", "eth0"]);
+    await node.exec(["ip", "address", "add", `${to}/16`, "dev", "eth0"]);
     await node.exec(["ip", "route", "replace", "default", "via", GATEWAY, "dev", "eth0"]);
     await until(`the lease says ${to}`, { deadlineMs: SOON_MS, everyMs: 10 }, async () => {
       const lease = (await lab.registry.leases()).find((row) => row.publicIp === to);
