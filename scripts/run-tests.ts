@@ -2,6 +2,7 @@
  * Runs test tiers from dist/, as one run of node's test runner, so that its closing lines
  * count everything:
  *   node dist/scripts/run-tests.js [unit] [contract] [integration] [fault] [--only PATTERN]
+ *   node dist/scripts/run-tests.js soak --minutes N --seed S
  * Without a tier: all. Unit tests share one process (test/unit.ts); every other file has its
  * own, one at a time, because it owns namespaces, etcd and CPU. Exit codes: 0 good, 1 a test failed, 2 wrong usage.
  */
@@ -16,15 +17,24 @@ import { nearest } from "../common/text/nearest.ts";
 import { withHeadings } from "./test-events.ts";
 
 const TIERS = ["unit", "contract", "integration", "fault"];
+/** Only on request: it takes as long as it is told. */
+const SOAK = "soak";
 /** A file that takes longer hangs. */
 const TIMEOUT_MS = 600_000;
+const NO_LIMIT_MS = 2 ** 31 - 1;
 const root = fileURLToPath(new URL("../test/", import.meta.url));
 
 const { values, positionals } = parseArgs({
-  options: { only: { type: "string", default: "" } },
+  options: {
+    only: { type: "string", default: "" },
+    minutes: { type: "string" },
+    seed: { type: "string" },
+  },
   allowPositionals: true,
 });
-const unknown = positionals.filter((tier) => !TIERS.includes(tier));
+const unknown = positionals.filter((tier) => tier !== SOAK && !TIERS.includes(tier));
+if (values.minutes !== undefined) process.env["TWILL_SOAK_MINUTES"] = values.minutes;
+if (values.seed !== undefined) process.env["TWILL_SOAK_SEED"] = values.seed;
 if (unknown.length > 0) refuse(unknown);
 else await main(positionals.length > 0 ? positionals : TIERS);
 
@@ -39,7 +49,11 @@ async function main(wanted: readonly string[]): Promise<void> {
     process.exitCode = 1;
     return;
   }
-  const events = run({ files, concurrency: 1, timeout: TIMEOUT_MS });
+  const events = run({
+    files,
+    concurrency: 1,
+    timeout: wanted.includes(SOAK) ? NO_LIMIT_MS : TIMEOUT_MS,
+  });
   events.on("test:fail", () => {
     process.exitCode = 1;
   });

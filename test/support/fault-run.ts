@@ -114,7 +114,10 @@ function parse(
   try {
     const json: unknown = JSON.parse(line);
     if (!isJsonObject(json)) return undefined;
-    const text = (name: string): string => String(Reflect.get(json, name) ?? "");
+    const text = (name: string): string => {
+      const value: unknown = Reflect.get(json, name);
+      return typeof value === "string" ? value : "";
+    };
     const atMs = Date.parse(text("timestamp"));
     return { event: text("event"), level: text("level"), key: text("key"), atMs };
   } catch {

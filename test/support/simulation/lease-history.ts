@@ -26,12 +26,11 @@ export interface History {
   readonly changes: readonly ChangeSet[];
   /** When each revision was made. */
   readonly atMs: ReadonlyMap<number, number>;
+  /** From then on no call is late and no answer lost. */
+  readonly fairFromMs: number;
   readonly ledgers: Ledgers;
   readonly told: readonly Told[];
 }
-
-/** A leader hears that a subnet is free when the watch tells it, which bad weather delays. */
-const NEWS_MS = 10_000;
 
 /** What was done against the rules, in words; empty: nothing. */
 export function violations(history: History): string[] {
@@ -46,8 +45,9 @@ class Judge {
   readonly #live = new Map<string, Entry>();
   /** Node -> the subnets key it had last, as long as it has not given it back. */
   readonly #last = new Map<string, string>();
-  /** Subnets key -> when it was deleted. */
-  readonly #freed = new Map<string, number>();
+
+  /** Subnets key -> the election key under which it was written. */
+  readonly #term = new Map<string, string | undefined>();
 
   constructor(history: History) {
     this.#history = history;
@@ -63,22 +63,24 @@ class Judge {
       for (const key of change.deletes) this.#checkDelete(change, key, author);
       for (const entry of change.puts) this.#checkPut(change, entry);
     }
-    for (const key of change.deletes) {
-      this.#live.delete(key);
-      this.#freed.set(key, this.#at(change.revision));
-    }
+    for (const key of change.deletes) this.#live.delete(key);
     for (const entry of change.puts) this.#live.set(entry.key, entry);
     if (leases.length > 0) this.#checkTable(change);
   }
 
   /** Only who held the oldest election key may have written leases. */
   #checkLeader({ revision }: ChangeSet, { process }: Author): void {
-    const [leader] = [...this.#live.values()]
-      .filter(({ key }) => key.startsWith(ELECTION))
-      .sort((a, b) => a.createRevision - b.createRevision);
-    const owner =
-      leader === undefined ? "nobody" : this.#history.ledgers.candidacies.get(leader.key);
+    const leader = this.#leader();
+    const owner = leader === undefined ? "nobody" : this.#history.ledgers.candidacies.get(leader);
     if (owner !== process) this.#say(revision, `${process} wrote while ${owner} led`);
+  }
+
+  /** The oldest election key. */
+  #leader(): string | undefined {
+    return [...this.#live.values()]
+      .filter(({ key }) => key.startsWith(ELECTION))
+      .sort((a, b) => a.createRevision - b.createRevision)
+      .at(0)?.key;
   }
 
   #checkDelete({ revision }: ChangeSet, key: string, { process, by }: Author): void {
@@ -90,7 +92,10 @@ class Judge {
     const wasTold = this.#history.told.some(
       (told) => told.key === key && told.revision >= was.modRevision && told.revision < revision,
     );
-    if (by === "revocation" && wasTold) {
+    // A leader that is deposed cannot recall a revocation that is under way; the next one may
+    // have told the node of the lease meanwhile. Its keep-alive finds out and claims it again.
+    const isSameTerm = this.#term.get(key) === this.#leader();
+    if (by === "revocation" && wasTold && isSameTerm) {
       this.#say(revision, `${process} revoked ${key}, which a node had been told it holds`);
     }
   }
@@ -107,13 +112,14 @@ class Judge {
       this.#say(revision, `the reservation ${entry.key} was given an end`);
     }
     const last = this.#last.get(owner);
-    const freed = this.#freed.get(last ?? "") ?? 0;
     const isFree = last !== undefined && !deletes.includes(last) && !this.#live.has(last);
-    const isKnown = this.#at(revision) - freed > NEWS_MS;
-    if (was === undefined && isFree && isKnown && last !== entry.key) {
+    // Before that, a leader may not know yet, or have an unanswered write for somebody there.
+    const isFair = (this.#history.atMs.get(revision) ?? 0) >= this.#history.fairFromMs;
+    if (was === undefined && isFree && isFair && last !== entry.key) {
       this.#say(revision, `${owner} got ${entry.key}, though its last subnet ${last} was free`);
     }
     this.#last.set(owner, entry.key);
+    this.#term.set(entry.key, this.#leader());
   }
 
   /** No overlap, and no two leases of one machine. */
@@ -127,10 +133,6 @@ class Judge {
         }
       }
     });
-  }
-
-  #at(revision: number): number {
-    return this.#history.atMs.get(revision) ?? 0;
   }
 
   #say(revision: number, what: string): void {

@@ -103,8 +103,9 @@ class Simulation {
       this.#disturb();
       await this.#pass(this.#below(2000));
     }
+    const fairFromMs = this.#world.monotonicMs() + RECOVERY_MS;
     const unhealed = await this.#heal();
-    const observed = { changes: this.#changes, atMs: this.#atMs };
+    const observed = { changes: this.#changes, atMs: this.#atMs, fairFromMs };
     const history = { ...observed, ledgers: this.#ledgers, told: this.#told };
     return {
       violations: [...violations(history), ...unhealed],
