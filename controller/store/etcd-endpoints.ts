@@ -10,6 +10,7 @@ export const AVOID_MS = 10_000;
 
 export class Endpoints {
   readonly all: readonly string[];
+  /** In the order of the failures: times alone do not order those of one millisecond. */
   readonly #failedMs = new Map<string, number>();
   #current: string;
 
@@ -21,12 +22,14 @@ export class Endpoints {
 
   choose(nowMs: number): string {
     if (!this.isAvoided(this.#current, nowMs)) return this.#current;
-    const oldestFirst = [...this.all].sort((a, b) => this.#failed(a) - this.#failed(b));
-    this.#current = oldestFirst[0] ?? this.#current;
+    const [oldest] = this.#failedMs.keys();
+    const unfailed = this.all.find((endpoint) => !this.#failedMs.has(endpoint));
+    this.#current = unfailed ?? oldest ?? this.#current;
     return this.#current;
   }
 
   failed(endpoint: string, nowMs: number): void {
+    this.#failedMs.delete(endpoint);
     this.#failedMs.set(endpoint, nowMs);
   }
 

@@ -118,6 +118,22 @@ describe("a campaign", () => {
     assert.deepEqual(await candidates(), ['{"id":"b"}']);
   });
 
+  it("gives back, once etcd is back, what it could not give back during the outage", async () => {
+    const [a, b] = [await start("a"), await start("b")];
+    for (const { link } of [a, b]) link.link = "down";
+    // Both give up by their own clocks, before etcd would end their leases.
+    await clock.advance(0.95 * TTL_MS);
+    assert.deepEqual([a.isLeading, b.isLeading], [false, false]);
+    assert.equal((await candidates()).length, 2);
+    const old = (await store.list(ELECTION_RANGE, { signal: AbortSignal.timeout(1000) })).entries;
+    // As after a restart, etcd gives every lease its whole TTL again.
+    for (const { etcdLease } of old) await store.keepAlive(etcdLease, AbortSignal.timeout(1000));
+    for (const { link } of [a, b]) link.link = "up";
+    await clock.advance(0.7 * TTL_MS);
+    assert.equal(a.isLeading || b.isLeading, true);
+    for (const { key } of old) assert.equal(store.get(key), undefined);
+  });
+
   it("is won in the order of standing", async () => {
     const [a, b, c] = [await start("a"), await start("b"), await start("c")];
     await b.stop();

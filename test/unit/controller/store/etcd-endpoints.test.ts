@@ -49,6 +49,12 @@ describe("the choice of an endpoint", () => {
     assert.equal(endpoints.hasGood(AVOID_MS), true);
   });
 
+  it("finds the one that works though all have failed within one millisecond", () => {
+    const endpoints = new Endpoints(["a", "b", "c"], 0);
+    for (const endpoint of ["b", "c", "a"]) endpoints.failed(endpoint, 0);
+    assert.equal(endpoints.choose(0), "b");
+  });
+
   it("never chooses a bad endpoint while there is one that is not, and starves none", () => {
     const step = fc.record({
       bad: fc.subarray(ABC, { maxLength: 2 }),
