@@ -3,7 +3,7 @@
  * and parsed options, or all that is wrong with it. Pure; main.ts passes argv, environment
  * and the host's name.
  */
-import { renderHelp } from "../common/config/option-help.ts";
+import { renderHelp, renderMarkdown } from "../common/config/option-help.ts";
 import { type Environment, type GivenOption, parseOptions } from "../common/config/option-table.ts";
 import type { Level } from "../common/events.ts";
 import { formatHostPort, type HostPort } from "../common/net/host-port.ts";
@@ -74,7 +74,7 @@ export function parseAgentCommand(
   const name = isNamed ? COMMANDS.find((known) => known === first) : "run";
   if (name === undefined) return { kind: "invalid", problems: [unknownCommand(first)] };
   if (name === "version") return { kind: "version" };
-  if (name === "help") return help();
+  if (name === "help") return argv[1] === "--markdown" ? markdown() : help();
   return parseArguments(name, isNamed ? argv.slice(1) : argv, env, hostName);
 }
 
@@ -108,6 +108,11 @@ function withFlannelsNames(env: Environment): Environment {
 
 function help(): AgentCommand {
   return { kind: "help", text: renderHelp(AGENT_OPTION_TABLE, USAGE) };
+}
+
+/** Not in the help: scripts/gen-docs makes docs/configuration.md of it. */
+function markdown(): AgentCommand {
+  return { kind: "help", text: renderMarkdown(AGENT_OPTION_TABLE) };
 }
 
 function unknownCommand(word: string): string {

@@ -6,7 +6,9 @@ import { join } from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import { TwillError } from "../common/errors.ts";
 import { type ConnectionFlags, resolveConnection } from "./connection/connection.ts";
+import { EXIT_CODES } from "./exit-codes.ts";
 import { addPkiVerbs } from "./pki/pki-verbs.ts";
+import { renderReference } from "./reference.ts";
 import { type OutputFormat, Terminal } from "./terminal.ts";
 import { addLookVerbs } from "./verbs/look-verbs.ts";
 
@@ -51,6 +53,10 @@ addLookVerbs(program, {
   },
 });
 addPkiVerbs(program, terminal);
+program
+  .command("reference", { hidden: true })
+  .description("docs/cli.md, for scripts/gen-docs")
+  .action(() => void process.stdout.write(renderReference(program)));
 
 try {
   await program.parseAsync();
@@ -58,9 +64,10 @@ try {
   process.exitCode = report(error);
 }
 
-/** Exit codes: 0 done, 1 failed, 2 wrong usage; commander has printed its own errors already. */
+/** Exit codes as exit-codes.ts has them; commander has printed its own errors already. */
 function report(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError)
+    return error.exitCode === 0 ? EXIT_CODES.done.code : EXIT_CODES.usage.code;
   const known = TwillError.from(error);
   process.stderr.write(`twillctl: ${known.message}\n`);
   return known.traits.exit;

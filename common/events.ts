@@ -131,4 +131,13 @@ export const EVENTS = {
   "notify.failed": event("warn", "systemd could not be told"),
 } as const satisfies Record<string, EventSpec>;
 
+/** The table of docs/events.md. */
+export function renderEventsTable(): string {
+  const rows = Object.entries<EventSpec>(EVENTS).map(
+    ([name, { level, meaning }]) =>
+      `| \`${name}\` | ${level} | ${meaning.replaceAll("|", "\\|")} |`,
+  );
+  return ["| Event | Level | Meaning |", "|---|---|---|", ...rows, ""].join("\n");
+}
+
 export type EventName = keyof typeof EVENTS;

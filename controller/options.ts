@@ -3,7 +3,7 @@
  * options, or all that is wrong with what was given. Pure; main.ts passes argv, environment
  * and the host's name.
  */
-import { renderHelp } from "../common/config/option-help.ts";
+import { renderHelp, renderMarkdown } from "../common/config/option-help.ts";
 import { type Environment, type GivenOption, parseOptions } from "../common/config/option-table.ts";
 import { TwillError } from "../common/errors.ts";
 import type { Level } from "../common/events.ts";
@@ -52,7 +52,7 @@ export function parseControllerCommand(
   hostName: string,
 ): ControllerCommand {
   if (argv[0] === "version") return { kind: "version" };
-  if (argv[0] === "help") return help();
+  if (argv[0] === "help") return argv[1] === "--markdown" ? markdown() : help();
   const parsed = parseOptions(argv, env, CONTROLLER_OPTION_TABLE);
   switch (parsed.kind) {
     case "help":
@@ -72,6 +72,11 @@ export function parseControllerCommand(
 
 function help(): ControllerCommand {
   return { kind: "help", text: renderHelp(CONTROLLER_OPTION_TABLE, "[run|version] [options]") };
+}
+
+/** Not in the help: scripts/gen-docs makes docs/configuration.md of it. */
+function markdown(): ControllerCommand {
+  return { kind: "help", text: renderMarkdown(CONTROLLER_OPTION_TABLE) };
 }
 
 function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): ControllerOptions {

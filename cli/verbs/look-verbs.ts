@@ -2,10 +2,8 @@
 import type { Command } from "commander";
 import { type ClusterView, viewCluster } from "../cluster/cluster-view.ts";
 import type { Operator } from "../connection/operator-client.ts";
+import { EXIT_CODES } from "../exit-codes.ts";
 import type { Terminal } from "../terminal.ts";
-
-/** Exit code of `status` when something is wrong; 1 is "could not be asked". */
-const UNHEALTHY = 3;
 
 export interface Session {
   readonly terminal: Terminal;
@@ -21,7 +19,7 @@ export function addLookVerbs(program: Command, session: Session): void {
     .action(async () => {
       const view = await lookAtCluster(await session.operator());
       printStatus(session.terminal, view);
-      if (!view.healthy) session.exit(UNHEALTHY);
+      if (!view.healthy) session.exit(EXIT_CODES.found.code);
     });
   program
     .command("nodes")
