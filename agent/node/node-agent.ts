@@ -18,6 +18,7 @@ import { type ExternalInterface, sameAddresses } from "../plan/host-facts.ts";
 import type { NodeReconciler, ReconcileReport } from "../reconcile/node-reconciler.ts";
 import { ControllerChoice } from "../rpc/controller-choice.ts";
 import { Outbox } from "../rpc/outbox.ts";
+import { newProcessId } from "../rpc/process-id.ts";
 import { Session, type SessionEvents } from "../rpc/session.ts";
 import { ConfigIntake } from "./config-intake.ts";
 import { ControllerLog } from "./controller-log.ts";
@@ -196,12 +197,10 @@ export class NodeAgent {
   }
 
   #makeSession(): Session {
-    const { clock, openStream, random } = this.#ports;
+    const { clock, openStream, random, randomBytes } = this.#ports;
     const { node, controllers } = this.#options;
     return new Session({
-      node,
-      version: VERSION,
-      features: [],
+      ...{ node, version: VERSION, process: newProcessId(randomBytes), features: [] },
       open: openStream,
       choice: new ControllerChoice(controllers, random),
       table: this.#table,

@@ -47,6 +47,8 @@ export interface SessionEvents {
 export interface SessionOptions {
   readonly node: string;
   readonly version: string;
+  /** Random, of this process: it may take its own stream over from another address. */
+  readonly process: string;
   readonly features: readonly string[];
   /** Opens a stream; failures are TwillErrors. */
   readonly open: (endpoint: string) => Promise<ControllerStream>;
@@ -169,8 +171,8 @@ export class Session {
 
   /** Hello, then whatever is due, one message at a time. */
   async #write(stream: ControllerStream, signal: AbortSignal): Promise<void> {
-    const { clock, lease, outbox, node, version, features, table } = this.#options;
-    const value = { node, version, features: [...features], ...table.position };
+    const { clock, lease, outbox, node, version, process, features, table } = this.#options;
+    const value = { node, version, process, features: [...features], ...table.position };
     await stream.send({ $case: "hello", value });
     while (!signal.aborted) {
       const nowMs = clock.monotonicMs();

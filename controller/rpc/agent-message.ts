@@ -55,14 +55,18 @@ function problemOf(body: AgentBody): string | undefined {
 }
 
 function problemOfHello(hello: Hello): string | undefined {
-  const { node, version, features, instance, digest } = hello;
+  const { node, version, features, instance, digest, process } = hello;
   if (!isName(node)) {
     return `Hello.node is ${show(node)}, which is not 1 to 253 of letters, digits, dots, dashes and underscores, the first a letter or digit`;
   }
   if (instance !== "" && !isDigest(digest)) {
     return `Hello.digest is ${show(digest)}, which is not 16 hex digits`;
   }
-  return boundsProblem(features, [version, instance, ...features.slice(0, MAX_FEATURES)], "Hello");
+  return boundsProblem(
+    features,
+    [version, instance, process, ...features.slice(0, MAX_FEATURES)],
+    "Hello",
+  );
 }
 
 function problemOfAck(ack: Ack): string | undefined {

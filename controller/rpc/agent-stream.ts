@@ -135,19 +135,20 @@ export class AgentStream {
   }
 
   #hello(hello: Hello): void {
-    const refusal = admissionRefusal(hello.node, this.#peer, this.#parts);
+    const refusal = admissionRefusal(hello, this.#peer, this.#parts);
     if (refusal !== undefined) {
       this.#reject(refusal);
       return;
     }
     const { views, hub, registrar, clock } = this.#parts;
-    const { node, version } = hello;
+    const { node, version, process } = hello;
     const { view } = views;
     this.#replace(hub.get(node));
     const answer = resume(hello, view.instance, view.chain);
     const subscriber = new Subscriber({
       node,
       version,
+      process,
       address: this.#peer.address,
       outlet: this.#outlet,
       place: answer.kind === "snapshot" ? undefined : answer.place,

@@ -18,7 +18,7 @@ export interface Peer {
 
 /** Why not; undefined: it may. */
 export function admissionRefusal(
-  node: string,
+  { node, process }: { readonly node: string; readonly process: string },
   { address, identity }: Peer,
   { views, hub }: { readonly views: ViewService; readonly hub: Hub },
 ): TwillError | undefined {
@@ -32,6 +32,8 @@ export function admissionRefusal(
   if (other === undefined || hub.isDead(other) || isSameHost(other.address, address)) {
     return undefined;
   }
+  // The same process at another address: its machine's address has changed.
+  if (process !== "" && other.process === process) return undefined;
   return new TwillError(
     "IDENTITY_REFUSED",
     `node ${node} is connected from ${other.address} already, so ${address} cannot be it: ` +

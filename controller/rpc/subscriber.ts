@@ -14,6 +14,8 @@ import type { Outlet } from "./outlet.ts";
 export interface SubscriberOptions {
   readonly node: string;
   readonly version: string;
+  /** Hello's process; empty: not said. */
+  readonly process: string;
   /** Of the peer: address and port. */
   readonly address: string;
   readonly outlet: Outlet;
@@ -54,6 +56,7 @@ export const MAX_ANSWERS = 16;
 export class Subscriber {
   readonly node: string;
   readonly version: string;
+  readonly process: string;
   readonly address: string;
   readonly outlet: Outlet;
   readonly sinceMs: number;
@@ -75,6 +78,7 @@ export class Subscriber {
   constructor(options: SubscriberOptions) {
     this.node = options.node;
     this.version = options.version;
+    this.process = options.process;
     this.address = options.address;
     this.outlet = options.outlet;
     this.sinceMs = options.nowMs;

@@ -78,6 +78,7 @@ class Agent implements AsyncDisposable {
     this.session = new Session({
       node: "me",
       version: "1",
+      process: "p1",
       features: [],
       open: async (endpoint) => new SyncStream(await openChannel(endpoint, tls), endpoint),
       choice: new ControllerChoice(endpoints, seededRandom(1)),

@@ -82,7 +82,7 @@ async function greet(address: string, node: string, tls: Files | undefined): Pro
       );
       call.on("error", (error: unknown) => resolve(fromCallError(error, address).code));
       const held = { instance: "", revision: 0, digest: "" };
-      const value = { node, version: "test", features: [], ...held };
+      const value = { node, version: "test", process: "", features: [], ...held };
       call.write({ body: { $case: "hello", value } });
     });
   } finally {

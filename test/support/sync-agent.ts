@@ -75,7 +75,14 @@ export class SyncAgent {
 
   hello(more: Partial<Hello> = {}): this {
     const { position } = this.table;
-    const value = { node: this.node, version: "test", features: [], ...position, ...more };
+    const value = {
+      node: this.node,
+      version: "test",
+      process: "",
+      features: [],
+      ...position,
+      ...more,
+    };
     return this.send({ $case: "hello", value });
   }
 

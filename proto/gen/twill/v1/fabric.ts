@@ -72,6 +72,11 @@ export interface Hello {
   revision: number;
   /** Order-independent digest of that table (16 hex digits); resuming needs an exact match. */
   digest: string;
+  /**
+   * Random, chosen once per process. A process may take its own stream over from another
+   * address (its old one is gone); empty: an agent that does not say.
+   */
+  process: string;
 }
 
 /** Answer to Hello. */
@@ -504,7 +509,7 @@ export const ControllerMessage: MessageFns<ControllerMessage> = {
 };
 
 function createBaseHello(): Hello {
-  return { node: "", version: "", features: [], instance: "", revision: 0, digest: "" };
+  return { node: "", version: "", features: [], instance: "", revision: 0, digest: "", process: "" };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -526,6 +531,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.digest !== "") {
       writer.uint32(50).string(message.digest);
+    }
+    if (message.process !== "") {
+      writer.uint32(58).string(message.process);
     }
     return writer;
   },
@@ -589,6 +597,14 @@ export const Hello: MessageFns<Hello> = {
             }
 
             message.digest = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.process = reader.string();
             continue;
           }
         }

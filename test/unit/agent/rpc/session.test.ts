@@ -67,6 +67,7 @@ class Bench {
     this.session = new Session({
       node: "me",
       version: "1",
+      process: "p1",
       features: ["x"],
       open: async (endpoint) => {
         if (this.openFails !== undefined) throw new TwillError(this.openFails, "no");
@@ -129,7 +130,13 @@ describe("a session", () => {
     assert.ok(hello?.$case === "hello");
     const { digest } = bench.peers.position;
     const position = { instance: "i", revision: 7, digest };
-    assert.deepEqual(hello.value, { node: "me", version: "1", features: ["x"], ...position });
+    assert.deepEqual(hello.value, {
+      node: "me",
+      version: "1",
+      process: "p1",
+      features: ["x"],
+      ...position,
+    });
     await bench.stream.say(WELCOME);
     assert.deepEqual(bench.told, [
       `connected ${bench.stream.endpoint} i`,

@@ -16,6 +16,7 @@ const HELLO: Hello = {
   instance: "abc/coreos.com/network",
   revision: 2 ** 45,
   digest: "0123456789abcdef",
+  process: "5ca1ab1e",
 };
 const ACK = { instance: "abc", revision: 7, digest: "0123456789abcdef", failures: [], applyMs: 3 };
 const FAILURE = { kind: "route", key: "10.5.1.0/24", code: "EINVAL", message: "no" };

@@ -35,7 +35,7 @@ class Agent {
 
   hello(node: string, more: Partial<Hello> = {}): Promise<this> {
     const held = { instance: "", revision: 0, digest: "" };
-    const value = { node, version: "test", features: [], ...held, ...more };
+    const value = { node, version: "test", process: "", features: [], ...held, ...more };
     return this.send({ $case: "hello", value });
   }
 
@@ -273,6 +273,17 @@ describe("a stream that is not welcome", () => {
     await using scene = new Scene();
     const agent = await scene.agent().hello("a");
     assert.equal(agent.outlet.reason?.code, "STORE_UNAVAILABLE");
+  });
+
+  it("is the same process's from its machine's new address too, at once", async () => {
+    await using scene = await new Scene().start();
+    const first = await scene.agent("10.0.0.1:5000").hello("a", { process: "p1" });
+    const other = await scene.agent("10.0.0.3:1").hello("a", { process: "p2" });
+    assert.equal(other.outlet.reason?.code, "IDENTITY_REFUSED");
+    const moved = await scene.agent("10.0.0.2:6000").hello("a", { process: "p1" });
+    assert.equal(moved.outlet.reason, undefined);
+    assert.equal(first.outlet.reason?.code, "STREAM_EVICTED");
+    assert.equal(scene.hub.get("a")?.address, "10.0.0.2:6000");
   });
 
   it("ends when the node is connected from another machine, and both are named", async () => {
