@@ -1,7 +1,7 @@
 /**
  * Runs test tiers from dist/, as one run of node's test runner, so that its closing lines
  * count everything:
- *   node dist/scripts/run-tests.js [unit] [contract] [integration] [fault] [--only PATTERN]
+ *   node dist/scripts/run-tests.js [unit] [contract] [integration] [fault] [guest] [--only PATTERN]
  *   node dist/scripts/run-tests.js soak --minutes N --seed S
  * Without a tier: all. Unit tests share one process (test/unit.ts); every other file has its
  * own, one at a time, because it owns namespaces, etcd and CPU. Exit codes: 0 good, 1 a test failed, 2 wrong usage.
@@ -16,7 +16,7 @@ import { parseArgs } from "node:util";
 import { nearest } from "../common/text/nearest.ts";
 import { withHeadings } from "./test-events.ts";
 
-const TIERS = ["unit", "contract", "integration", "fault"];
+const TIERS = ["unit", "contract", "integration", "fault", "guest"];
 /** Only on request: it takes as long as it is told. */
 const SOAK = "soak";
 /** A file that takes longer hangs. */

@@ -34,6 +34,7 @@ const EXAMPLES = `
 Examples:
   scripts/lab                                  show the main job and check it
   scripts/lab --nodes 5 --backend host-gw
+  scripts/lab --guest --backend wireguard      under a kernel that has what this one lacks
   scripts/lab up
   scripts/lab exec etcd1 -- etcdctl get --prefix /coreos.com/network
   scripts/lab exec node1 -- ip route

@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
 import { TwillError } from "../../common/errors.ts";
 import { commandLine, type SettingOptions, settingArguments, type Verbs } from "./command-line.ts";
+import { requireLinkType } from "./kernel-module.ts";
 import { readLabFile } from "./lab-file.ts";
 import { isAlive } from "./process-identity.ts";
 import { Report } from "./report.ts";
@@ -25,6 +26,7 @@ const verbs: Verbs = {
       );
     }
     refuseIfUp(settings.name);
+    await requireLinkType(settings.backend, settings.name);
     const interrupt = new AbortController();
     for (const signal of ["SIGINT", "SIGTERM"] as const) {
       process.on(signal, () => {
@@ -41,6 +43,7 @@ const verbs: Verbs = {
   async up(options) {
     const settings = settingsOf(options);
     refuseIfUp(settings.name);
+    await requireLinkType(settings.backend, settings.name);
     await startSupervisor(settings.name, options);
     say(`\nup; try: scripts/lab status, scripts/lab exec node1 -- ip route, scripts/lab down`);
     return 0;
