@@ -12,7 +12,9 @@ import { assertGolden } from "../support/golden.ts";
 
 const ROOT = fileURLToPath(new URL("../../../", import.meta.url));
 const SCENARIOS = fileURLToPath(new URL("../support/guest/scenarios.js", import.meta.url));
-const BACKENDS = ["ipip", "ipip-direct", "wireguard", "wireguard-dual"];
+/** The variants show that their kernel is right; how it lives they share with the first. */
+const VARIANTS = ["ipip-direct", "wireguard-dual"];
+const BACKENDS = ["ipip", "wireguard", ...VARIANTS];
 
 interface Result {
   readonly name: string;
@@ -55,6 +57,8 @@ describe(
         it("leases and kernels hold what real flannel would have put there", async () => {
           assertGolden(`guest/${backend}.txt`, `${await found(`${backend} kernel`)}\n`);
         });
+
+        if (VARIANTS.includes(backend)) return;
 
         it("not one of a hundred pings a second is lost while agents restart and die", async (t) => {
           t.diagnostic(await found(`${backend} restart`));
