@@ -4,6 +4,7 @@
  * up. It writes down which process made which revision, and which election keys are whose,
  * so that a checker needs nothing of what the code under test believes.
  */
+import { setMaxListeners } from "node:events";
 import { TwillError } from "../../../common/errors.ts";
 import type { EtcdLeaseId, Revision } from "../../../common/lease/lease.ts";
 import { electionKey } from "../../../controller/store/election.ts";
@@ -56,6 +57,7 @@ const GIVE_UP_MS = 4000;
 /** How much later than its caller gave up a late call may arrive. */
 const LATEST_MS = 20_000;
 const NEVER = new AbortController().signal;
+setMaxListeners(0, NEVER);
 
 export class SimulatedLink implements Store {
   readonly #parts: LinkParts;
