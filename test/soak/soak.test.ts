@@ -18,7 +18,9 @@ const SEED = Number(process.env["TWILL_SOAK_SEED"] ?? Date.now() % 1_000_000);
 const SHARE_OF_HISTORIES = 0.25;
 
 describe(`soak of ${MINUTES} minutes, seed ${SEED}`, () => {
-  it("keeps every rule of leases in random histories", { timeout: 0 }, async (t) => {
+  it("keeps every rule of leases in random histories", {
+    timeout: Number.POSITIVE_INFINITY,
+  }, async (t) => {
     const untilMs = systemClock.monotonicMs() + MINUTES * 60_000 * SHARE_OF_HISTORIES;
     let histories = 0;
     for (; systemClock.monotonicMs() < untilMs; histories += 1) {
@@ -29,7 +31,9 @@ describe(`soak of ${MINUTES} minutes, seed ${SEED}`, () => {
     t.diagnostic(`${histories} histories, seeds ${SEED} to ${SEED + histories - 1}`);
   });
 
-  it("survives faults in random order without losing a packet", { timeout: 0 }, async (t) => {
+  it("survives faults in random order without losing a packet", {
+    timeout: Number.POSITIVE_INFINITY,
+  }, async (t) => {
     const untilMs = systemClock.monotonicMs() + MINUTES * 60_000 * (1 - SHARE_OF_HISTORIES);
     const random = seededRandom(SEED);
     const lab = await startLab(t, { etcdMembers: 3, etcdOptions: ETCD_QUOTA });
