@@ -15,17 +15,11 @@ import { Machine } from "./machine.ts";
 import { operatorEnvironment } from "./operator-environment.ts";
 import { addPod, type Pod } from "./pods.ts";
 import { until } from "./poll.ts";
+import { requireStartable } from "./preflight.ts";
 import { CONFIG_KEY, type LeaseRow, Registry } from "./registry.ts";
 import { logFile, openSite, type Site } from "./site.ts";
 import { sweep } from "./sweep.ts";
-import {
-  isLabName,
-  type MachineId,
-  machineId,
-  machineIds,
-  parseMachineName,
-  type Role,
-} from "./topology.ts";
+import { type MachineId, machineId, machineIds, parseMachineName, type Role } from "./topology.ts";
 import { Underlay } from "./underlay.ts";
 import { Unit, type UnitSpec } from "./unit.ts";
 
@@ -91,12 +85,7 @@ export class Lab implements AsyncDisposable {
 
   /** Starts everything; cleans a crashed lab of this name first. Rejects with nothing left behind. */
   static async start(options: LabOptions): Promise<Lab> {
-    if (!isLabName(options.name)) {
-      throw new TwillError(
-        "OPTION_INVALID",
-        `lab name "${options.name}": use lower-case letters and digits, a letter first`,
-      );
-    }
+    requireStartable(options.name);
     await sweep(options.name);
     const lab = new Lab(options, await openSite(options.name));
     try {

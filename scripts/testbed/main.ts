@@ -5,6 +5,7 @@ import { TwillError } from "../../common/errors.ts";
 import { commandLine, type SettingOptions, settingArguments, type Verbs } from "./command-line.ts";
 import { requireLinkType } from "./kernel-module.ts";
 import { readLabFile } from "./lab-file.ts";
+import { requireStartable } from "./preflight.ts";
 import { isAlive } from "./process-identity.ts";
 import { Report } from "./report.ts";
 import { requireSettings, type Settings } from "./settings.ts";
@@ -90,6 +91,7 @@ function readConfig(file: string | undefined): string | undefined {
 }
 
 function refuseIfUp(name: string): void {
+  requireStartable(name);
   const owner = readLabFile(name)?.owner;
   if (owner === undefined || !isAlive(owner)) return;
   throw new TwillError(
