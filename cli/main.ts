@@ -10,7 +10,10 @@ import { EXIT_CODES } from "./exit-codes.ts";
 import { addPkiVerbs } from "./pki/pki-verbs.ts";
 import { renderReference } from "./reference.ts";
 import { type OutputFormat, Terminal } from "./terminal.ts";
-import { addLookVerbs } from "./verbs/look-verbs.ts";
+import { addIpamVerbs } from "./verbs/ipam-verbs.ts";
+import { addLookVerbs, type Session } from "./verbs/look-verbs.ts";
+import { addNodeVerbs } from "./verbs/node-verbs.ts";
+import { addWaitVerb } from "./verbs/wait-verb.ts";
 
 type GlobalFlags = ConnectionFlags & { readonly output: OutputFormat };
 
@@ -38,11 +41,12 @@ const terminal = new Terminal(
   () => Date.now(),
 );
 
-addLookVerbs(program, {
+const session: Session = {
   terminal,
   exit: (code) => {
     process.exitCode = code;
   },
+  tell: (lines) => void process.stderr.write(lines.map((line) => `${line}\n`).join("")),
   operator: async () => {
     // grpc-js costs a tenth of a second to load; verbs on files go without.
     const { Operator } = await import("./connection/operator-client.ts");
@@ -51,7 +55,11 @@ addLookVerbs(program, {
     const sources = { flags: flags(), env: process.env, configText, configPath };
     return Operator.connect(resolveConnection(sources));
   },
-});
+};
+addLookVerbs(program, session);
+addNodeVerbs(program, session);
+addIpamVerbs(program, session);
+addWaitVerb(program, session);
 addPkiVerbs(program, terminal);
 program
   .command("reference", { hidden: true })

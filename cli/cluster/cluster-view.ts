@@ -51,10 +51,7 @@ export interface ClusterView {
 
 export function viewCluster(answers: readonly Answer<Status>[]): ClusterView {
   const statuses = answers.flatMap((answer) => (answer.kind === "answer" ? [answer.value] : []));
-  const newest = statuses.reduce<Status | undefined>(
-    (best, status) => (best === undefined || status.revision > best.revision ? status : best),
-    undefined,
-  );
+  const newest = newestStatus(answers);
   const revision = newest?.revision ?? 0;
   const leases = newest?.leases ?? [];
   const leader = statuses.find((status) => status.leader !== "")?.leader ?? "";
@@ -71,6 +68,17 @@ export function viewCluster(answers: readonly Answer<Status>[]): ClusterView {
     warnings: distinct(warnings),
     healthy: warnings.length === 0 && nodes.every((node) => node.condition === "ready"),
   };
+}
+
+/** Every replica knows all leases; the one with the highest revision knows best. */
+export function newestStatus(answers: readonly Answer<Status>[]): Status | undefined {
+  return answers.reduce<Status | undefined>(
+    (best, answer) =>
+      answer.kind === "answer" && answer.value.revision >= (best?.revision ?? 0)
+        ? answer.value
+        : best,
+    undefined,
+  );
 }
 
 function viewController(answer: Answer<Status>, leader: string): ControllerView {

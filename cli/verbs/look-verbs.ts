@@ -1,7 +1,8 @@
 /** The verbs that look: status, nodes, leases. */
 import type { Command } from "commander";
+import type { Status } from "../../proto/gen/twill/v1/operator.ts";
 import { type ClusterView, viewCluster } from "../cluster/cluster-view.ts";
-import type { Operator } from "../connection/operator-client.ts";
+import type { Answer, Operator } from "../connection/operator-client.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -9,6 +10,8 @@ export interface Session {
   readonly terminal: Terminal;
   operator(): Promise<Operator>;
   exit(code: number): void;
+  /** Lines for a person who waits, on stderr. */
+  tell(lines: readonly string[]): void;
 }
 
 export function addLookVerbs(program: Command, session: Session): void {
@@ -37,13 +40,16 @@ export function addLookVerbs(program: Command, session: Session): void {
     );
 }
 
-/** One controller names all; each is then asked for the streams it serves. */
 export async function lookAtCluster(operator: Operator): Promise<ClusterView> {
+  return viewCluster(await askAll(operator));
+}
+
+/** One controller names all; each is then asked for the streams it serves. */
+export async function askAll(operator: Operator): Promise<Answer<Status>[]> {
   const first = await operator.firstStatus();
   const addresses = first.controllers.map((name) => name.slice(name.indexOf("@") + 1));
   const asked = addresses.length > 0 ? addresses : [first.controller];
-  const answers = await Promise.all(asked.map((address) => operator.statusOf(address)));
-  return viewCluster(answers);
+  return Promise.all(asked.map((address) => operator.statusOf(address)));
 }
 
 function printStatus(terminal: Terminal, view: ClusterView): void {
