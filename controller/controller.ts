@@ -69,7 +69,8 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   const store = await EtcdStore.open(options.etcd, { clock, random, log });
   life.onShutdown("store", () => store.close());
   const views = new ViewService({ store, clock, log, random });
-  const leases = { store, clock, random, log, views, ttlSeconds: options.leaseTtlSeconds };
+  const { leaseTtlSeconds: ttlSeconds, policy } = options;
+  const leases = { store, clock, random, log, views, ttlSeconds, policy };
   const service = new LeaseService(leases);
   const allocator = new LeaderClient({
     self: options.address,

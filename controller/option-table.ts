@@ -36,6 +36,7 @@ export interface GivenOptions {
   readonly insecure: boolean;
   readonly subnetLeaseTtl: number;
   readonly leaderTtl: number;
+  readonly ipv6BesideFlannel: boolean;
   readonly healthzIp: string;
   readonly healthzPort: number;
   readonly logFormat: "auto" | "json" | "text";
@@ -159,7 +160,13 @@ function serveFile(flag: string, help: string): OptionSpec<string> {
 }
 
 const LEASES = "Leases and leadership";
-const leaseOptions: Specs<"subnetLeaseTtl" | "leaderTtl"> = {
+const leaseOptions: Specs<"subnetLeaseTtl" | "leaderTtl" | "ipv6BesideFlannel"> = {
+  ipv6BesideFlannel: booleanOption({
+    flag: "ipv6-beside-flannel",
+    help: "Give out IPv6 subnets although real flannel nodes run without IPv6. Such a node takes no change any more once it reads one.",
+    group: LEASES,
+    fallback: false,
+  }),
   subnetLeaseTtl: durationOption({
     flag: "subnet-lease-ttl",
     help: "How long a node's lease outlives its last contact; flannel's is 24h.",

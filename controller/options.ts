@@ -3,12 +3,14 @@
  * options, or all that is wrong with what was given. Pure; main.ts passes argv, environment
  * and the host's name.
  */
+
 import { renderHelp, renderMarkdown } from "../common/config/option-help.ts";
 import { type Environment, type GivenOption, parseOptions } from "../common/config/option-table.ts";
 import { TwillError } from "../common/errors.ts";
 import type { Level } from "../common/events.ts";
 import { isName } from "../common/identity/identity.ts";
 import type { HostPort } from "../common/net/host-port.ts";
+import type { LeasePolicy } from "./lease/decide.ts";
 import { advertised, CONTROLLER_OPTION_TABLE, type GivenOptions } from "./option-table.ts";
 import { type EtcdOptions, parseEtcdOptions } from "./store/etcd-options.ts";
 
@@ -27,6 +29,7 @@ export interface ControllerOptions {
   /** undefined: plaintext, asked for by --insecure. */
   readonly tls: ServerTlsFiles | undefined;
   readonly leaseTtlSeconds: number;
+  readonly policy: LeasePolicy;
   readonly leaderTtlSeconds: number;
   /** undefined: not served. */
   readonly healthz: HostPort | undefined;
@@ -87,6 +90,7 @@ function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): Cont
     address: advertised(given, hostName),
     name: given.name === "" ? hostName : given.name,
     tls: given.insecure ? undefined : { caFile, certFile, keyFile },
+    policy: { ipv6BesideFlannel: given.ipv6BesideFlannel },
     leaseTtlSeconds: Math.round(given.subnetLeaseTtl / 1000),
     leaderTtlSeconds: Math.round(given.leaderTtl / 1000),
     healthz:

@@ -7,7 +7,9 @@
  *      no longer allows it, moved.
  *   3. A lease without a Twill holder but with the node's PublicIP is its own: a reservation
  *      made for it, or what a real flannel ran under on this machine (contract 1.4.2, 1.5).
- *   4. The subnet it had before, then the lowest free one (contract 1.4.3, 1.4.4).
+ *   4. No key with an IPv6 half is made while a real flannel node of IPv4 alone could read it:
+ *      it would freeze there, silently (contract 1.10). The operator may say otherwise.
+ *   5. The subnet it had before, then the lowest free one (contract 1.4.3, 1.4.4).
  */
 import { type NetworkConfig, rangeOf } from "../../common/config/network-config.ts";
 import type { ErrorCode } from "../../common/errors.ts";
@@ -56,10 +58,18 @@ export type Decision =
     }
   | Refusal;
 
+export interface LeasePolicy {
+  /** --ipv6-beside-flannel */
+  readonly ipv6BesideFlannel: boolean;
+}
+
+const STRICT: LeasePolicy = { ipv6BesideFlannel: false };
+
 export function decide(
   request: RegistrationRequest,
   book: LeaseBook,
   config: NetworkConfig,
+  policy = STRICT,
 ): Decision {
   const attrs = attrsFor(config, request.attrs);
   const refusal = missingAddress(request.node, attrs, config) ?? takenAddress(request, attrs, book);
@@ -73,7 +83,34 @@ export function decide(
   if (own !== undefined && fitsConfig(own.lease.subnets, config)) {
     return { kind: own.etcdLease === NO_ETCD_LEASE ? "claim" : "take-over", held: own, attrs };
   }
-  return allocateAnew({ ...request, attrs }, book, config, own);
+  const frozen = policy.ipv6BesideFlannel ? undefined : wouldFreeze(request, book, config, own);
+  return frozen ?? allocateAnew({ ...request, attrs }, book, config, own);
+}
+
+/** This machine's own flannel lease is about to go, and does not count. */
+function wouldFreeze(
+  { node, attrs }: RegistrationRequest,
+  book: LeaseBook,
+  config: NetworkConfig,
+  own: HeldLease | undefined,
+): Refusal | undefined {
+  if (config.v6 === undefined) return undefined;
+  const others = [...book.ipv4OnlyFlannel()].filter(
+    ({ lease }) => lease.key !== own?.lease.key && !isSameHost(lease.attrs, attrs),
+  );
+  const [first] = others;
+  if (first === undefined) return undefined;
+  return refuse(
+    "LEASE_CONFLICT",
+    `node ${node} waits for its IPv6 subnet: ${others.length} real flannel node(s) still run without ` +
+      `IPv6 (${holderText({ key: first.lease.key, lease: first.lease })}), and would take no change ` +
+      "any more once they read a lease with an IPv6 half; restart each flanneld with the new config, " +
+      "or delete the leases of those that are gone, or run the controllers with --ipv6-beside-flannel",
+  );
+}
+
+function isSameHost(a: LeaseAttrs, b: LeaseAttrs): boolean {
+  return a.publicIp !== undefined && sameOptionalIp(a.publicIp, b.publicIp);
 }
 
 /** A family that the network does not have is not advertised: `&v6` keys wedge flannel (contract 1.10). */

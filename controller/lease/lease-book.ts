@@ -25,6 +25,8 @@ export interface LeaseBook {
   held(node: string): HeldLease | undefined;
   /** Every lease, anybody's, that advertises this public address. */
   withPublicIp(ip: Ip): readonly HeldLease[];
+  /** Leases of IPv4 alone that real flannel nodes hold: by etcd lease and without a Twill node. */
+  ipv4OnlyFlannel(): Iterable<HeldLease>;
   record(node: string): StoredNodeRecord | undefined;
   /** Occupancy by everything below subnets/ whose key is a subnet, even if its value is not a lease. */
   readonly taken: Taken;

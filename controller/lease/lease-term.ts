@@ -12,7 +12,7 @@ import { errorFields, type Logger } from "../../common/log.ts";
 import type { Leadership, Store } from "../store/store.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { type Refused, type Registered, type Released, refused, refusedBy } from "./allocator.ts";
-import { decide, type RegistrationRequest } from "./decide.ts";
+import { decide, type LeasePolicy, type RegistrationRequest } from "./decide.ts";
 import { FencedWriter, type WriteOutcome } from "./fenced-writer.ts";
 import type { HeldLease } from "./lease-book.ts";
 import { Ledger } from "./ledger.ts";
@@ -32,6 +32,7 @@ export interface LeaseTermParts {
   readonly views: ViewService;
   /** Of the leases that are given out. */
   readonly ttlSeconds: number;
+  readonly policy?: LeasePolicy;
 }
 
 /** How often a decision is made anew because the store was changed by others. */
@@ -136,16 +137,17 @@ export class LeaseTerm {
     grant: Grant,
   ): Promise<Registered | Refused | "again"> {
     const { node } = request;
+    const { policy } = this.#parts;
     const { accepted, fault } = this.#parts.views.view.config;
     if (accepted === undefined) {
       return refused("CONFIG_MISSING", `node ${node} waits for a config: ${fault}`);
     }
-    let decision = decide(request, this.#ledger, accepted.config);
+    let decision = decide(request, this.#ledger, accepted.config, policy);
     if (isWriting(decision) && needsEtcdLease(decision) && grant.id === undefined) {
       const { store, ttlSeconds } = this.#parts;
       grant.id = await store.grantLease(ttlSeconds, this.#leadership.signal);
       // Others have been served meanwhile.
-      decision = decide(request, this.#ledger, accepted.config);
+      decision = decide(request, this.#ledger, accepted.config, policy);
     }
     switch (decision.kind) {
       case "refuse":

@@ -5,7 +5,12 @@
  * takes what another has just been promised.
  */
 import type { NetworkConfig } from "../../common/config/network-config.ts";
-import type { Lease, Revision, Subnets } from "../../common/lease/lease.ts";
+import {
+  type Lease,
+  NO_ETCD_LEASE,
+  type Revision,
+  type Subnets,
+} from "../../common/lease/lease.ts";
 import { type Cidr, overlaps } from "../../common/net/cidr.ts";
 import type { Ip } from "../../common/net/ip.ts";
 import { AddressIndex } from "../view/address-index.ts";
@@ -130,6 +135,14 @@ export class Ledger implements LeaseBook {
     const stored = this.#table.withPublicIp(ip).filter(({ lease }) => !this.#isPending(lease.key));
     const puts = this.#puts.keys(ip).map((key) => this.held(this.#putBy.get(key) ?? ""));
     return [...stored, ...puts.filter((put) => put !== undefined)];
+  }
+
+  *ipv4OnlyFlannel(): Generator<HeldLease> {
+    for (const [key, row] of this.#table.rows) {
+      const { lease, etcdLease } = row;
+      if (lease.node !== "" || etcdLease === NO_ETCD_LEASE || this.#isPending(key)) continue;
+      if (lease.subnets.v6 === undefined) yield row;
+    }
   }
 
   overlapping(subnets: Subnets): readonly { key: string; lease: Lease | undefined }[] {

@@ -20,6 +20,7 @@ export function standingLease(
     // Only asked when something is to be given out, which is not decided here.
     taken: { v4: undefined, v6: undefined },
     overlapping: () => [],
+    ipv4OnlyFlannel: () => [],
   };
   const decision = decide(request, book, config);
   return decision.kind === "reuse" ? decision.held : undefined;

@@ -6,7 +6,7 @@ import { parseNetworkConfig } from "../../../../common/config/parse-network-conf
 import type { LeaseAttrs } from "../../../../common/lease/lease.ts";
 import { formatSubnetKey } from "../../../../common/lease/subnet-key.ts";
 import { parseIp } from "../../../../common/net/ip.ts";
-import { type Decision, decide } from "../../../../controller/lease/decide.ts";
+import { type Decision, decide, type LeasePolicy } from "../../../../controller/lease/decide.ts";
 import { Ledger } from "../../../../controller/lease/ledger.ts";
 import { LeaseTable } from "../../../../controller/view/lease-table.ts";
 import { leaseValue, recordValue, subnetsOf, vxlanAttrs } from "../../../support/lease-texts.ts";
@@ -59,17 +59,17 @@ class Scene {
   decide(
     node: string,
     attrs: LeaseAttrs,
-    options: { previous?: string; config?: NetworkConfig } = {},
+    options: { previous?: string; config?: NetworkConfig; policy?: LeasePolicy } = {},
   ): Decision {
     const table = new LeaseTable();
     table.replace(this.#history.listing());
-    const { config = V4, previous } = options;
+    const { config = V4, previous, policy } = options;
     const request = {
       node,
       attrs,
       previous: previous === undefined ? undefined : subnetsOf(previous),
     };
-    return decide(request, new Ledger(table, config), config);
+    return decide(request, new Ledger(table, config), config, policy);
   }
 }
 
@@ -254,6 +254,48 @@ describe("deciding what a registration means", () => {
       told(scene.decide("a", offered, { config: DUAL })),
       "allocate 10.5.4.0-24&fd05:0:0:1::-64 instead of 10.5.4.0-24",
     );
+  });
+
+  describe("turning IPv6 on beside real flannel nodes (contract 1.10)", () => {
+    const offered = { ...ME, publicIpv6: parseIp("fd99::2") };
+
+    it("waits for those that run without IPv6, names one, and says what to do", () => {
+      const scene = new Scene()
+        .node("a", "10.5.4.0-24", "10.99.0.2")
+        .flannel("10.5.8.0-24", "10.99.0.7")
+        .flannel("10.5.9.0-24", "10.99.0.8");
+      const decision = scene.decide("a", offered, { config: DUAL });
+      assert.equal(told(decision), "refuse LEASE_CONFLICT");
+      assert.match(
+        messageOf(decision),
+        /node a waits .*2 real flannel.*10\.5\.8\.0-24.*10\.99\.0\.7.*--ipv6-beside-flannel/,
+      );
+    });
+
+    it("does not wait when the operator says so", () => {
+      const scene = new Scene().flannel("10.5.8.0-24", "10.99.0.7");
+      const policy = { ipv6BesideFlannel: true };
+      const decision = scene.decide("a", offered, { config: DUAL, policy });
+      assert.equal(told(decision), "allocate 10.5.1.0-24&fd05:0:0:1::-64");
+    });
+
+    it("does not wait for dual-stack flannel nodes, reservations, Twill nodes or itself", () => {
+      const scene = new Scene()
+        .flannel("10.5.8.0-24&fd05:0:0:8::-64", "10.99.0.7")
+        .reservation("10.5.9.0-24", "10.99.0.9")
+        .node("b", "10.5.10.0-24", "10.99.0.10")
+        .flannel("10.5.11.0-24", "10.99.0.2");
+      const decision = scene.decide("a", offered, { config: DUAL });
+      assert.match(told(decision), /^allocate .*&fd05:0:0:1::-64/);
+    });
+
+    it("keeps a dual-stack lease that a node has already", () => {
+      const scene = new Scene()
+        .node("a", "10.5.4.0-24&fd05:0:0:4::-64", "10.99.0.2")
+        .flannel("10.5.8.0-24", "10.99.0.7");
+      const decision = scene.decide("a", offered, { config: DUAL });
+      assert.equal(told(decision), "update 10.5.4.0-24&fd05:0:0:4::-64");
+    });
   });
 
   it("tells IPv6-only nodes apart by name and IPv6 address, never as 0.0.0.0", () => {
