@@ -128,6 +128,11 @@ describe("ipam show", () => {
     assert.equal(v6?.used, 3);
   });
 
+  it("counts of a lease that reaches over the end only what is in the range", () => {
+    const over = lease(4, { key: "10.244.20.0-22&fd00:0:0:4::-64" });
+    assert.equal(measure(readIpam(status([over])))[0]?.used, 1);
+  });
+
   it("says so when there is no config yet", () => {
     assert.throws(() => readIpam(status([], "")), /no valid network config/);
   });
