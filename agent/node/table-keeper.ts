@@ -10,8 +10,11 @@ import type { CachedTable } from "../host/table-cache.ts";
 
 /** After a change others often follow at once. */
 export const SETTLE_MS = 1_000;
-/** Between two writes: churn must not become disk load. */
-export const INTERVAL_MS = 15_000;
+/**
+ * Between two writes, a millisecond per lease: a small table is never old on disk, and the
+ * churn of a large one does not become disk load (20,000 leases are megabytes).
+ */
+export const INTERVAL_MS = { min: 1_000, max: 15_000 } as const;
 
 export interface TableKeeperOptions {
   readonly clock: Clock;
@@ -39,17 +42,19 @@ export class TableKeeper {
     for (;;) {
       await kickOrTimeout(this.#changed, Number.POSITIVE_INFINITY, clock, signal);
       await clock.sleep(SETTLE_MS, signal);
-      await this.flush();
-      await clock.sleep(INTERVAL_MS, signal);
+      const leases = await this.flush();
+      const intervalMs = Math.min(Math.max(leases, INTERVAL_MS.min), INTERVAL_MS.max);
+      await clock.sleep(intervalMs, signal);
     }
   }
 
-  /** Writes what has not been written; at the end of the process too. */
-  async flush(): Promise<void> {
-    if (!this.#isDirty) return;
+  /** Writes what has not been written, at the end of the process too; how many leases that were. */
+  async flush(): Promise<number> {
+    if (!this.#isDirty) return 0;
     const table = this.#options.read();
-    if (table === undefined) return;
+    if (table === undefined) return 0;
     this.#isDirty = false;
     await this.#options.write(table);
+    return table.leases.length;
   }
 }

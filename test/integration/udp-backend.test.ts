@@ -55,6 +55,11 @@ describe("a cluster with the udp backend", () => {
   it("carries packets again after a restart while no controller answers", async (t) => {
     const lab = await startLab(t, { nodes: 2, controllers: 1, config: CONFIG });
     const { first, second } = await pods(lab);
+    const key = second.ip.replace(/[0-9]+$/, "0-24");
+    await until("node1's cache knows node2", DEADLINE, async () => {
+      const table = await lab.machine("node1").tryExec(["cat", "/var/lib/twill/table"]);
+      return table.stdout.includes(key) ? true : undefined;
+    });
     await lab.unit("controller1").stop();
     await using pinger = await Pinger.start(second, first);
     await lab.unit("node1").crash({ restart: true });
