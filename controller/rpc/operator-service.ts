@@ -1,4 +1,6 @@
 /** What operators see of this replica; twillctl asks every replica and merges the answers. */
+
+import { redactConfig } from "../../common/config/redact-config.ts";
 import type { TwillError } from "../../common/errors.ts";
 import { formatDigest } from "../../common/lease/lease-digest.ts";
 import { leaseToWire } from "../../common/lease/lease-wire.ts";
@@ -45,7 +47,9 @@ function describe(parts: OperatorParts): Status {
     revision: view.chain.head.revision,
     digest: formatDigest(table.digest),
     config:
-      accepted === undefined ? undefined : { revision: accepted.revision, json: accepted.json },
+      accepted === undefined
+        ? undefined
+        : { revision: accepted.revision, json: redactConfig(accepted.json) },
     leases: [...table.rows.values()].map(leaseStatus),
     nodes: [...parts.nodes()],
     store: parts.storeFault()?.message ?? "connected",
