@@ -73,8 +73,11 @@ function testFiles(tier: string): string[] {
   return [join(root, "unit.js")];
 }
 
-function tierOf(file: string): string {
-  return (relative(root, file).split("/")[0] ?? "").replace(/\.js$/, "");
+/** Tests that are made by a helper say that the helper's file began them: no tier of its own. */
+function tierOf(file: string): string | undefined {
+  // Unit tests begin in test/unit.js.
+  const tier = relative(root, file).split(/[/.]/)[0] ?? "";
+  return tier === SOAK || TIERS.includes(tier) ? tier : undefined;
 }
 
 function refuse(words: readonly string[]): void {

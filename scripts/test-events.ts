@@ -20,7 +20,7 @@ const CLOSING = /^tests [0-9]+$/;
 
 export async function* withHeadings(
   events: AsyncIterable<RunnerEvent>,
-  tierOf: (file: string) => string,
+  tierOf: (file: string) => string | undefined,
 ): AsyncGenerator<RunnerEvent> {
   let tier = "";
   const skipped: RunnerEvent[] = [];
@@ -36,7 +36,7 @@ export async function* withHeadings(
 
 function tierBegunBy(
   { type, data }: RunnerEvent,
-  tierOf: (file: string) => string,
+  tierOf: (file: string) => string | undefined,
 ): string | undefined {
   return type === "test:start" && data.file !== undefined ? tierOf(data.file) : undefined;
 }
