@@ -4,7 +4,8 @@
  * accept_local). Sent from here they leave as the node's own and arrive.
  */
 import { TwillError } from "../../common/errors.ts";
-import { errnoName, socket } from "./libc.ts";
+import { socket } from "../kernel/libc.ts";
+import { errnoName } from "./libc.ts";
 
 const AF_INET = 2;
 const SOCK_RAW = 3;

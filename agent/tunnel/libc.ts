@@ -22,13 +22,6 @@ const cSendto: Call<[number, number, number, number, number, number]> = libc.fun
   "intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint32_t)",
 );
 const cPoll: Call<[number, number, number]> = libc.func("int poll(uintptr_t, unsigned long, int)");
-const cSocket: Call<[number, number, number]> = libc.func("int socket(int, int, int)");
-const cBind: Call<[number, Uint8Array, number]> = libc.func(
-  "int bind(int, const void *, uint32_t)",
-);
-const cSetsockopt: Call<[number, number, number, Uint8Array, number]> = libc.func(
-  "int setsockopt(int, int, int, const void *, uint32_t)",
-);
 const cEventfd: Call<[number, number]> = libc.func("int eventfd(unsigned int, int)");
 const cEventfdWrite: Call<[number, bigint]> = libc.func("int eventfd_write(int, uint64_t)");
 const cIoctlBytes: Call<[number, number, Uint8Array]> = libc.func(
@@ -74,18 +67,6 @@ export function sendto(fd: number, address: number, length: number, to: number):
 
 export function poll(pollfds: number, count: number, timeoutMs: number): number {
   return outcome(cPoll(pollfds, count, timeoutMs));
-}
-
-export function socket(domain: number, type: number, protocol: number): number {
-  return outcome(cSocket(domain, type, protocol));
-}
-
-export function bind(fd: number, address: Uint8Array): number {
-  return outcome(cBind(fd, address, address.length));
-}
-
-export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): number {
-  return outcome(cSetsockopt(fd, level, name, value, value.length));
 }
 
 export function eventfd(initial: number, flags: number): number {

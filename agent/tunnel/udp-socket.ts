@@ -5,7 +5,8 @@
 import { closeSync } from "node:fs";
 import { TwillError } from "../../common/errors.ts";
 import { formatIp, type Ip, ipToBytes } from "../../common/net/ip.ts";
-import { bind, errnoName, setsockopt, socket } from "./libc.ts";
+import { bind, setsockopt, socket } from "../kernel/libc.ts";
+import { errnoName } from "./libc.ts";
 
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
