@@ -28,6 +28,8 @@ interface Rule {
   /** gRPC status number; undefined: any. */
   readonly status?: number;
   readonly text?: RegExp;
+  /** Of the endpoint's URL; undefined: any. */
+  readonly endpoint?: RegExp;
   readonly code: ErrorCode;
   readonly traits: Traits;
   /** The way out, for the operator. */
@@ -68,6 +70,16 @@ const RULES: readonly Rule[] = [
     code: "STORE_UNAVAILABLE",
     traits: { ...UNSENT, tls: true },
     hint: "TLS failed: check --etcd-cafile, --etcd-certfile, --etcd-keyfile, the names in etcd's certificate, and that this port speaks TLS",
+  },
+  {
+    status: 14,
+    // A plain port answers a ClientHello with garbage and hangs up: which of the two is met first,
+    // the garbage (above) or the reset, is a race.
+    text: /No connection established\. Last error: (Failed to connect|.*(ECONNRESET|socket hang up))/,
+    endpoint: /^https:/,
+    code: "STORE_UNAVAILABLE",
+    traits: { ...UNSENT, tls: true },
+    hint: "the connection was closed before TLS was agreed: check that this port speaks TLS, and the certificates on both sides",
   },
   {
     status: 14,
@@ -204,7 +216,8 @@ function faultOf(status: number, details: string, origin: Origin): EtcdFault {
   const rule = RULES.find(
     (each) =>
       (each.status === undefined || each.status === status) &&
-      (each.text === undefined || each.text.test(details)),
+      (each.text === undefined || each.text.test(details)) &&
+      (each.endpoint === undefined || each.endpoint.test(origin.endpoint)),
   );
   const what = `etcd at ${origin.endpoint}: ${readable(details)}`;
   const message = rule?.hint === undefined ? what : `${what} (${rule.hint})`;

@@ -107,6 +107,16 @@ describe("a fault of etcd", () => {
     assert.match(error.message, /if this port speaks TLS, write https:/);
   });
 
+  for (const last of ["Error: read ECONNRESET", "Error: socket hang up", "Failed to connect"]) {
+    it(`is TLS that was cut short for "${last}" at an https endpoint, and only there`, () => {
+      const text = `14 UNAVAILABLE: No connection established. Last error: ${last}. Resolution note: `;
+      const tls = etcdFault(new Error(text), "https://etcd:2379");
+      assert.equal(row(tls), "STORE_UNAVAILABLE retry unsent blame outage tls");
+      assert.match(tls.error.message, /closed before TLS .* that this port speaks TLS/);
+      assert.equal(etcdFault(new Error(text), "http://etcd:2379").tls, false);
+    });
+  }
+
   it("names the endpoint and says what etcd said, without grpc-js' ornaments", () => {
     const { error } = fault(
       `${NO_CONNECTION}Error: connect ECONNREFUSED 10.0.0.1:2379. Resolution note: `,
