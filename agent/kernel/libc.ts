@@ -6,7 +6,7 @@
  */
 import { constants } from "node:os";
 import koffi, { type KoffiFunc } from "koffi";
-import { MSG_DONTWAIT, MSG_TRUNC } from "./netlink-constants.ts";
+import { MSG_DONTWAIT, MSG_TRUNC } from "./netlink/constants.ts";
 
 type Call<Args extends readonly unknown[]> = KoffiFunc<(...args: Args) => number>;
 

@@ -19,8 +19,7 @@ import type {
   RouteState,
   WireguardPeerState,
 } from "./kernel.ts";
-import { LinkWrites } from "./link-writes.ts";
-import { decodeAddress, encodeAddressDump } from "./netlink-address.ts";
+import { decodeAddress, encodeAddressDump } from "./netlink/address.ts";
 import {
   devicesOf,
   encodeChange,
@@ -28,26 +27,27 @@ import {
   type RouteChange,
   runsOf,
   splitByDevice,
-} from "./netlink-change.ts";
-import { NETLINK } from "./netlink-constants.ts";
-import { decodeLink, encodeLinkDump } from "./netlink-link.ts";
-import { MONITOR_GROUPS, NetlinkMonitor } from "./netlink-monitor.ts";
-import { LinkNames, type NameOf } from "./netlink-names.ts";
+} from "./netlink/change.ts";
+import { NETLINK } from "./netlink/constants.ts";
+import { decodeLink, encodeLinkDump } from "./netlink/link.ts";
+import { LinkWrites } from "./netlink/link-writes.ts";
+import { MONITOR_GROUPS, NetlinkMonitor } from "./netlink/monitor.ts";
+import { LinkNames, type NameOf } from "./netlink/names.ts";
 import {
   decodeFdb,
   decodeNeighbour,
   encodeFdbDump,
   encodeNeighbourDump,
-} from "./netlink-neighbour.ts";
-import { openNetlink } from "./netlink-open.ts";
+} from "./netlink/neighbour.ts";
+import { openNetlink } from "./netlink/open.ts";
 import {
   decodeRoute,
   decodeRouteLookup,
   encodeRouteDump,
   encodeRouteLookup,
-} from "./netlink-route.ts";
-import { NetlinkSocket } from "./netlink-socket.ts";
-import { WireguardSocket } from "./wireguard-socket.ts";
+} from "./netlink/route.ts";
+import { NetlinkSocket } from "./netlink/socket.ts";
+import { WireguardSocket } from "./netlink/wireguard-socket.ts";
 
 export interface NetlinkKernelOptions {
   /** Path of another network namespace; default: the process's own. */

@@ -3,10 +3,10 @@
  * iptables-legacy make no events.) The kernel closes every transaction with one message that
  * names the process that made it.
  */
-import { NETLINK } from "./netlink-constants.ts";
-import { EventSocket } from "./netlink-events.ts";
-import { Attributes, type Message } from "./netlink-message.ts";
-import { openNetlink } from "./netlink-open.ts";
+import { NETLINK } from "./netlink/constants.ts";
+import { EventSocket } from "./netlink/events.ts";
+import { Attributes, type Message } from "./netlink/message.ts";
+import { openNetlink } from "./netlink/open.ts";
 
 /** Who made a transaction; undefined: not told, or told in messages that were lost. */
 export interface RulesetChange {

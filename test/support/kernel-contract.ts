@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { Kernel, KernelChange, KernelEvent } from "../../agent/kernel/kernel.ts";
-import type { RouteChange } from "../../agent/kernel/netlink-change.ts";
+import type { RouteChange } from "../../agent/kernel/netlink/change.ts";
 import type {
   AddressSpec,
   FdbSpec,

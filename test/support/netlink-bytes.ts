@@ -1,6 +1,6 @@
 /** Netlink messages in tests: as the netlink package writes and reads them, and as we do. */
-import { Message } from "../../agent/kernel/netlink-message.ts";
-import { MessageWriter } from "../../agent/kernel/netlink-writer.ts";
+import { Message } from "../../agent/kernel/netlink/message.ts";
+import { MessageWriter } from "../../agent/kernel/netlink/writer.ts";
 
 const CAPACITY_BYTES = 1 << 16;
 const HEADER_BYTES = 16;

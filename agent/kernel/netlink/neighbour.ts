@@ -3,12 +3,12 @@
  * neighbour maps an address to a MAC, an FDB entry (family AF_BRIDGE) a MAC to the remote
  * address behind which it lives.
  */
-import type { FdbSpec, NeighbourSpec } from "../plan/kernel-state.ts";
-import type { FdbState, NeighbourState } from "./kernel.ts";
-import { AF_BRIDGE, NLM_F_CREATE_REPLACE, NLM_F_DUMP, RTM } from "./netlink-constants.ts";
-import { afOf } from "./netlink-families.ts";
-import { Attributes, type Message } from "./netlink-message.ts";
-import type { ChangeHead, MessageWriter } from "./netlink-writer.ts";
+import type { FdbSpec, NeighbourSpec } from "../../plan/kernel-state.ts";
+import type { FdbState, NeighbourState } from "../kernel.ts";
+import { AF_BRIDGE, NLM_F_CREATE_REPLACE, NLM_F_DUMP, RTM } from "./constants.ts";
+import { afOf } from "./families.ts";
+import { Attributes, type Message } from "./message.ts";
+import type { ChangeHead, MessageWriter } from "./writer.ts";
 
 const NDMSG_BYTES = 12;
 const NDA_DST = 1;

@@ -1,8 +1,8 @@
 /** Routes of the main table as rtnetlink messages (struct rtmsg), both families in one path. */
-import type { Cidr } from "../../common/net/cidr.ts";
-import { addressBits, type Family, type Ip } from "../../common/net/ip.ts";
-import type { RouteSpec } from "../plan/kernel-state.ts";
-import type { RouteState } from "./kernel.ts";
+import type { Cidr } from "../../../common/net/cidr.ts";
+import { addressBits, type Family, type Ip } from "../../../common/net/ip.ts";
+import type { RouteSpec } from "../../plan/kernel-state.ts";
+import type { RouteState } from "../kernel.ts";
 import {
   AF_INET,
   AF_INET6,
@@ -12,10 +12,10 @@ import {
   RTN,
   SCOPE,
   TABLE,
-} from "./netlink-constants.ts";
-import { afOf } from "./netlink-families.ts";
-import { Attributes, type Message } from "./netlink-message.ts";
-import type { ChangeHead, MessageWriter } from "./netlink-writer.ts";
+} from "./constants.ts";
+import { afOf } from "./families.ts";
+import { Attributes, type Message } from "./message.ts";
+import type { ChangeHead, MessageWriter } from "./writer.ts";
 
 const RTMSG_BYTES = 12;
 const RTA_DST = 1;

@@ -3,8 +3,8 @@
  * device or one peer; what the kernel lists comes in several messages, and one peer with many
  * subnets may be spread over two of them.
  */
-import type { Cidr } from "../../common/net/cidr.ts";
-import { addressBits, type Ip, ipFromBytes, ipToBytes } from "../../common/net/ip.ts";
+import type { Cidr } from "../../../common/net/cidr.ts";
+import { addressBits, type Ip, ipFromBytes, ipToBytes } from "../../../common/net/ip.ts";
 import {
   isZeroKey,
   NO_KEY_BYTES,
@@ -12,14 +12,14 @@ import {
   type WireguardKey,
   wireguardKeyBytes,
   wireguardKeyFromBytes,
-} from "../../common/net/wireguard-key.ts";
-import { Secret } from "../../common/text/secret.ts";
-import type { WireguardLink, WireguardPeerSpec } from "../plan/kernel-state.ts";
-import type { WireguardInfo, WireguardPeerState } from "./kernel.ts";
-import { AF_INET, AF_INET6, NLM_F_DUMP } from "./netlink-constants.ts";
-import { HOST_IS_LITTLE_ENDIAN } from "./netlink-layout.ts";
-import { Attributes, type Message } from "./netlink-message.ts";
-import type { MessageWriter } from "./netlink-writer.ts";
+} from "../../../common/net/wireguard-key.ts";
+import { Secret } from "../../../common/text/secret.ts";
+import type { WireguardLink, WireguardPeerSpec } from "../../plan/kernel-state.ts";
+import type { WireguardInfo, WireguardPeerState } from "../kernel.ts";
+import { AF_INET, AF_INET6, NLM_F_DUMP } from "./constants.ts";
+import { HOST_IS_LITTLE_ENDIAN } from "./layout.ts";
+import { Attributes, type Message } from "./message.ts";
+import type { MessageWriter } from "./writer.ts";
 
 /** struct genlmsghdr: command, version, two bytes unused. */
 const GENLMSGHDR_BYTES = 4;

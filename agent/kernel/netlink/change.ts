@@ -2,13 +2,13 @@
  * One KernelChange as one netlink message, and which answers to it are no failure. WireGuard
  * peers go to a family of their own (wireguard-socket.ts), the rest to rtnetlink.
  */
-import { assertNever } from "../../common/errors.ts";
-import type { ChangeFailure, KernelChange } from "./kernel.ts";
-import { encodeAddress } from "./netlink-address.ts";
-import { encodeFdb, encodeNeighbour } from "./netlink-neighbour.ts";
-import { encodeRoute } from "./netlink-route.ts";
-import type { Refusal } from "./netlink-socket.ts";
-import type { ChangeHead, MessageWriter } from "./netlink-writer.ts";
+import { assertNever } from "../../../common/errors.ts";
+import type { ChangeFailure, KernelChange } from "../kernel.ts";
+import { encodeAddress } from "./address.ts";
+import { encodeFdb, encodeNeighbour } from "./neighbour.ts";
+import { encodeRoute } from "./route.ts";
+import type { Refusal } from "./socket.ts";
+import type { ChangeHead, MessageWriter } from "./writer.ts";
 
 export type WireguardChange = Extract<KernelChange, { readonly kind: "wireguard" }>;
 /** What rtnetlink makes. */

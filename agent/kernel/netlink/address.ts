@@ -1,10 +1,10 @@
 /** Interface addresses as rtnetlink messages (struct ifaddrmsg), both families in one path. */
-import type { AddressSpec } from "../plan/kernel-state.ts";
-import type { AddressState } from "./kernel.ts";
-import { AF_INET6, NLM_F_CREATE_REPLACE, NLM_F_DUMP, RTM, SCOPE } from "./netlink-constants.ts";
-import { afOf } from "./netlink-families.ts";
-import { Attributes, type Message } from "./netlink-message.ts";
-import type { ChangeHead, MessageWriter } from "./netlink-writer.ts";
+import type { AddressSpec } from "../../plan/kernel-state.ts";
+import type { AddressState } from "../kernel.ts";
+import { AF_INET6, NLM_F_CREATE_REPLACE, NLM_F_DUMP, RTM, SCOPE } from "./constants.ts";
+import { afOf } from "./families.ts";
+import { Attributes, type Message } from "./message.ts";
+import type { ChangeHead, MessageWriter } from "./writer.ts";
 
 const IFADDRMSG_BYTES = 8;
 const IFA_ADDRESS = 1;

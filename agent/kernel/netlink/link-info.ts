@@ -3,11 +3,11 @@
  * The attributes are those of contract 3.1 (vxlan) and 3.4 (ipip).
  */
 
-import { type Ip, isUnspecified } from "../../common/net/ip.ts";
-import type { IpipLink, LinkSpec, TunLink, VxlanLink } from "../plan/kernel-state.ts";
-import type { IpipInfo, LinkState, VxlanInfo } from "./kernel.ts";
-import { Attributes } from "./netlink-message.ts";
-import type { MessageWriter } from "./netlink-writer.ts";
+import { type Ip, isUnspecified } from "../../../common/net/ip.ts";
+import type { IpipLink, LinkSpec, TunLink, VxlanLink } from "../../plan/kernel-state.ts";
+import type { IpipInfo, LinkState, VxlanInfo } from "../kernel.ts";
+import { Attributes } from "./message.ts";
+import type { MessageWriter } from "./writer.ts";
 
 /** Devices that rtnetlink makes; TUN devices are made by ioctl. */
 export type NetlinkLink = Exclude<LinkSpec, TunLink>;

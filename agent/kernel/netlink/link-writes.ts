@@ -1,15 +1,15 @@
 /** Making, changing and removing devices: by rtnetlink, generic netlink (WireGuard) or ioctl (TUN). */
 import { closeSync } from "node:fs";
-import type { LinkSpec, TunLink } from "../plan/kernel-state.ts";
-import type { LinkChange } from "./kernel.ts";
-import { refused, unsupportedLink } from "./netlink-errors.ts";
-import { encodeLinkChange, encodeLinkCreation, encodeLinkDeletion } from "./netlink-link.ts";
-import type { NetlinkLink } from "./netlink-link-info.ts";
-import type { LinkNames } from "./netlink-names.ts";
-import { inNamespace } from "./netlink-open.ts";
-import type { NetlinkSocket, Refusal } from "./netlink-socket.ts";
-import type { MessageWriter } from "./netlink-writer.ts";
+import type { LinkSpec, TunLink } from "../../plan/kernel-state.ts";
+import type { LinkChange } from "../kernel.ts";
+import { refused, unsupportedLink } from "./errors.ts";
+import { encodeLinkChange, encodeLinkCreation, encodeLinkDeletion } from "./link.ts";
+import type { NetlinkLink } from "./link-info.ts";
+import type { LinkNames } from "./names.ts";
+import { inNamespace } from "./open.ts";
+import type { NetlinkSocket, Refusal } from "./socket.ts";
 import type { WireguardSocket } from "./wireguard-socket.ts";
+import type { MessageWriter } from "./writer.ts";
 
 export interface LinkWritesPorts {
   readonly writes: NetlinkSocket;
@@ -76,7 +76,7 @@ export class LinkWrites {
     if ((await this.#ports.names.indexOf(link.name, signal)) !== undefined) {
       throw refused(`create ${link.name}`, "EEXIST");
     }
-    const { openTunDevice } = await import("../tunnel/tun-device.ts");
+    const { openTunDevice } = await import("../../tunnel/tun-device.ts");
     closeSync(inNamespace(this.#ports.netns, () => openTunDevice(link.name, true).fd));
     await this.set(link.name, { mtuBytes: link.mtuBytes }, signal);
   }

@@ -1,6 +1,6 @@
 /** errno numbers as names, and the kernel's refusals as TwillErrors with the way out. */
 import { constants } from "node:os";
-import { TwillError } from "../../common/errors.ts";
+import { TwillError } from "../../../common/errors.ts";
 
 /** Two names have one number on Linux; the kernel's own documentation uses these. */
 const PREFERRED = ["EOPNOTSUPP", "EAGAIN"] as const;

@@ -1,16 +1,16 @@
 /** Requests, answers and dumps over a socket whose other end is scripted. */
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import type { Message } from "../../../../agent/kernel/netlink-message.ts";
+import type { Message } from "../../../../../agent/kernel/netlink/message.ts";
 import {
   type Dump,
   NetlinkSocket,
   type Refusal,
   type Requests,
-} from "../../../../agent/kernel/netlink-socket.ts";
-import { TwillError } from "../../../../common/errors.ts";
-import { attribute, message } from "../../../support/netlink-bytes.ts";
-import { ScriptedNetlink } from "../../../support/scripted-netlink.ts";
+} from "../../../../../agent/kernel/netlink/socket.ts";
+import { TwillError } from "../../../../../common/errors.ts";
+import { attribute, message } from "../../../../support/netlink-bytes.ts";
+import { ScriptedNetlink } from "../../../../support/scripted-netlink.ts";
 
 const signal = new AbortController().signal;
 const ERROR = 2;

@@ -1,14 +1,14 @@
 /** Events as the listener gets them, over a socket whose other end is scripted. */
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import type { KernelEvent } from "../../../../agent/kernel/kernel.ts";
-import { RTM } from "../../../../agent/kernel/netlink-constants.ts";
-import { NetlinkMonitor } from "../../../../agent/kernel/netlink-monitor.ts";
-import { encodeRoute } from "../../../../agent/kernel/netlink-route.ts";
-import { until } from "../../../../scripts/testbed/poll.ts";
-import { route } from "../../../support/kernel-contract.ts";
-import { attribute, message, written } from "../../../support/netlink-bytes.ts";
-import { ScriptedNetlink } from "../../../support/scripted-netlink.ts";
+import type { KernelEvent } from "../../../../../agent/kernel/kernel.ts";
+import { RTM } from "../../../../../agent/kernel/netlink/constants.ts";
+import { NetlinkMonitor } from "../../../../../agent/kernel/netlink/monitor.ts";
+import { encodeRoute } from "../../../../../agent/kernel/netlink/route.ts";
+import { until } from "../../../../../scripts/testbed/poll.ts";
+import { route } from "../../../../support/kernel-contract.ts";
+import { attribute, message, written } from "../../../../support/netlink-bytes.ts";
+import { ScriptedNetlink } from "../../../../support/scripted-netlink.ts";
 
 const ETH0 = 2;
 const FLANNEL = 4;

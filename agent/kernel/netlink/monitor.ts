@@ -8,15 +8,15 @@
  * closed.
  */
 import { setTimeout as delay } from "node:timers/promises";
-import { TaskGroup } from "../../common/async/task-group.ts";
-import type { KernelEvent } from "./kernel.ts";
-import { decodeAddress } from "./netlink-address.ts";
-import { RTM, RTNLGRP } from "./netlink-constants.ts";
-import { EventSocket } from "./netlink-events.ts";
-import { decodeLink } from "./netlink-link.ts";
-import type { Message } from "./netlink-message.ts";
-import { decodeFdb, decodeNeighbour, decodeNeighbourRemoval } from "./netlink-neighbour.ts";
-import { decodeRoute } from "./netlink-route.ts";
+import { TaskGroup } from "../../../common/async/task-group.ts";
+import type { KernelEvent } from "../kernel.ts";
+import { decodeAddress } from "./address.ts";
+import { RTM, RTNLGRP } from "./constants.ts";
+import { EventSocket } from "./events.ts";
+import { decodeLink } from "./link.ts";
+import type { Message } from "./message.ts";
+import { decodeFdb, decodeNeighbour, decodeNeighbourRemoval } from "./neighbour.ts";
+import { decodeRoute } from "./route.ts";
 
 export const MONITOR_GROUPS: readonly number[] = [
   RTNLGRP.LINK,

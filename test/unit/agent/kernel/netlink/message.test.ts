@@ -2,16 +2,16 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { decodeAddress } from "../../../../agent/kernel/netlink-address.ts";
-import { decodeLink, decodeLinkName } from "../../../../agent/kernel/netlink-link.ts";
-import { Attributes, Message } from "../../../../agent/kernel/netlink-message.ts";
+import { decodeAddress } from "../../../../../agent/kernel/netlink/address.ts";
+import { decodeLink, decodeLinkName } from "../../../../../agent/kernel/netlink/link.ts";
+import { Attributes, Message } from "../../../../../agent/kernel/netlink/message.ts";
 import {
   decodeFdb,
   decodeNeighbour,
   decodeNeighbourRemoval,
-} from "../../../../agent/kernel/netlink-neighbour.ts";
-import { decodeRoute, decodeRouteLookup } from "../../../../agent/kernel/netlink-route.ts";
-import { attribute, firstMessage, message } from "../../../support/netlink-bytes.ts";
+} from "../../../../../agent/kernel/netlink/neighbour.ts";
+import { decodeRoute, decodeRouteLookup } from "../../../../../agent/kernel/netlink/route.ts";
+import { attribute, firstMessage, message } from "../../../../support/netlink-bytes.ts";
 
 const named = (): string => "eth0";
 const DECODERS: readonly ((message: Message) => unknown)[] = [

@@ -5,7 +5,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import fc from "fast-check";
-import { runsOf } from "../../../../agent/kernel/netlink-change.ts";
+import { runsOf } from "../../../../../agent/kernel/netlink/change.ts";
 import {
   decodeWireguardPage,
   encodeWireguardDevice,
@@ -13,13 +13,13 @@ import {
   encodeWireguardPeer,
   joinPages,
   type WireguardPage,
-} from "../../../../agent/kernel/netlink-wireguard.ts";
-import { formatWireguardPeer } from "../../../../agent/plan/kernel-object.ts";
-import type { WireguardPeerSpec } from "../../../../agent/plan/kernel-state.ts";
-import { Secret } from "../../../../common/text/secret.ts";
-import { deletion, peerChanges } from "../../../support/kernel-contract.ts";
-import { ip, network, numberedKey } from "../../../support/leases.ts";
-import { attribute, firstMessage, message, written } from "../../../support/netlink-bytes.ts";
+} from "../../../../../agent/kernel/netlink/wireguard.ts";
+import { formatWireguardPeer } from "../../../../../agent/plan/kernel-object.ts";
+import type { WireguardPeerSpec } from "../../../../../agent/plan/kernel-state.ts";
+import { Secret } from "../../../../../common/text/secret.ts";
+import { deletion, peerChanges } from "../../../../support/kernel-contract.ts";
+import { ip, network, numberedKey } from "../../../../support/leases.ts";
+import { attribute, firstMessage, message, written } from "../../../../support/netlink-bytes.ts";
 
 const FAMILY = 27;
 const NESTED = 0x8000;

@@ -2,15 +2,15 @@
  * Netlink requests as bytes: packs many messages into one buffer that is used again and again,
  * so that 20,000 peers cost the encoding alone.
  */
-import type { Ip } from "../../common/net/ip.ts";
-import { type Mac, writeMac } from "../../common/net/mac.ts";
-import { NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST } from "./netlink-constants.ts";
+import type { Ip } from "../../../common/net/ip.ts";
+import { type Mac, writeMac } from "../../../common/net/mac.ts";
+import { NLA_F_NESTED, NLM_F_ACK, NLM_F_REQUEST } from "./constants.ts";
 import {
   ATTRIBUTE_HEADER_BYTES,
   alignToWord,
   HEADER_BYTES,
   HOST_IS_LITTLE_ENDIAN as HOST,
-} from "./netlink-layout.ts";
+} from "./layout.ts";
 
 const LOW_64 = (1n << 64n) - 1n;
 

@@ -1,8 +1,12 @@
 /** Which changes the kernel gets to see, and which of its refusals are failures. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { devicesOf, failuresOf, splitByDevice } from "../../../../agent/kernel/netlink-change.ts";
-import { deletion, peerChanges, putRoute, route } from "../../../support/kernel-contract.ts";
+import {
+  devicesOf,
+  failuresOf,
+  splitByDevice,
+} from "../../../../../agent/kernel/netlink/change.ts";
+import { deletion, peerChanges, putRoute, route } from "../../../../support/kernel-contract.ts";
 
 const [neighbour, , fdb] = peerChanges(7);
 assert.ok(neighbour && fdb);

@@ -7,15 +7,15 @@ import { describe, it } from "node:test";
 import ifla from "netlink/dist/rt/ifla.js";
 import rt from "netlink/dist/rt/structs.js";
 import structs from "netlink/dist/structs.js";
-import type { LinkState } from "../../../../agent/kernel/kernel.ts";
-import { decodeAddress } from "../../../../agent/kernel/netlink-address.ts";
-import { encodeChange } from "../../../../agent/kernel/netlink-change.ts";
-import { RTM } from "../../../../agent/kernel/netlink-constants.ts";
-import { decodeLink, encodeLinkCreation } from "../../../../agent/kernel/netlink-link.ts";
-import { decodeFdb, decodeNeighbour } from "../../../../agent/kernel/netlink-neighbour.ts";
-import { decodeRoute } from "../../../../agent/kernel/netlink-route.ts";
-import { formatIp, type Ip, ipToBytes } from "../../../../common/net/ip.ts";
-import { type Mac, macToBytes } from "../../../../common/net/mac.ts";
+import type { LinkState } from "../../../../../agent/kernel/kernel.ts";
+import { decodeAddress } from "../../../../../agent/kernel/netlink/address.ts";
+import { encodeChange } from "../../../../../agent/kernel/netlink/change.ts";
+import { RTM } from "../../../../../agent/kernel/netlink/constants.ts";
+import { decodeLink, encodeLinkCreation } from "../../../../../agent/kernel/netlink/link.ts";
+import { decodeFdb, decodeNeighbour } from "../../../../../agent/kernel/netlink/neighbour.ts";
+import { decodeRoute } from "../../../../../agent/kernel/netlink/route.ts";
+import { formatIp, type Ip, ipToBytes } from "../../../../../common/net/ip.ts";
+import { type Mac, macToBytes } from "../../../../../common/net/mac.ts";
 import {
   deletion,
   ip,
@@ -26,8 +26,8 @@ import {
   putRoute,
   route,
   vxlan,
-} from "../../../support/kernel-contract.ts";
-import { firstMessage, message, written } from "../../../support/netlink-bytes.ts";
+} from "../../../../support/kernel-contract.ts";
+import { firstMessage, message, written } from "../../../../support/netlink-bytes.ts";
 
 const FAMILIES = [
   { af: 2, network: "10.244.7.0/24", prefix: 24, address: "10.244.7.0", remote: "10.99.0.7" },

@@ -3,15 +3,15 @@
  * attributes. Nothing is allocated per message, and nothing that comes in is trusted to be well
  * formed.
  */
-import type { Ip } from "../../common/net/ip.ts";
-import { type Mac, macFromBytes } from "../../common/net/mac.ts";
-import { NLA_TYPE_MASK } from "./netlink-constants.ts";
+import type { Ip } from "../../../common/net/ip.ts";
+import { type Mac, macFromBytes } from "../../../common/net/mac.ts";
+import { NLA_TYPE_MASK } from "./constants.ts";
 import {
   ATTRIBUTE_HEADER_BYTES,
   alignToWord,
   HEADER_BYTES,
   HOST_IS_LITTLE_ENDIAN as HOST,
-} from "./netlink-layout.ts";
+} from "./layout.ts";
 
 /**
  * A cursor over the messages of one received datagram: `load` after a receive into `bytes`,

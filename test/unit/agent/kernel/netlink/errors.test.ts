@@ -1,7 +1,7 @@
 /** The kernel's refusals as an operator reads them. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { errnoName, refused, unsupportedLink } from "../../../../agent/kernel/netlink-errors.ts";
+import { errnoName, refused, unsupportedLink } from "../../../../../agent/kernel/netlink/errors.ts";
 
 describe("errno names", () => {
   it("are those of the kernel's documentation where a number has two", () => {

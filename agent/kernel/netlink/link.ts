@@ -1,12 +1,12 @@
 /**
  * Links as rtnetlink messages (struct ifinfomsg). Devices are asked for by name, so no index
- * can be stale. What a kind of device adds is in netlink-link-info.ts.
+ * can be stale. What a kind of device adds is in link-info.ts.
  */
-import type { LinkChange, LinkState } from "./kernel.ts";
-import { NLM_F_CREATE_EXCL, NLM_F_DUMP, RTM } from "./netlink-constants.ts";
-import { decodeLinkInfo, encodeLinkInfo, type NetlinkLink } from "./netlink-link-info.ts";
-import { Attributes, type Message } from "./netlink-message.ts";
-import type { MessageWriter } from "./netlink-writer.ts";
+import type { LinkChange, LinkState } from "../kernel.ts";
+import { NLM_F_CREATE_EXCL, NLM_F_DUMP, RTM } from "./constants.ts";
+import { decodeLinkInfo, encodeLinkInfo, type NetlinkLink } from "./link-info.ts";
+import { Attributes, type Message } from "./message.ts";
+import type { MessageWriter } from "./writer.ts";
 
 const IFINFOMSG_BYTES = 16;
 const IFF_UP = 0x1;

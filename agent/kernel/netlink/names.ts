@@ -2,9 +2,9 @@
  * Device names to kernel indices and back, asked of the kernel each time: an answer takes
  * microseconds, and an index that was kept could by now be another device's.
  */
-import { refused } from "./netlink-errors.ts";
-import { decodeLinkName, encodeLinkDump, encodeLinkQuery, isDeviceName } from "./netlink-link.ts";
-import type { NetlinkSocket } from "./netlink-socket.ts";
+import { refused } from "./errors.ts";
+import { decodeLinkName, encodeLinkDump, encodeLinkQuery, isDeviceName } from "./link.ts";
+import type { NetlinkSocket } from "./socket.ts";
 
 export type NameOf = (index: number) => string | undefined;
 

@@ -1,7 +1,7 @@
 /** Opens AF_NETLINK sockets as the agent wants them, on request in another network namespace. */
 import { closeSync, openSync } from "node:fs";
-import { TwillError } from "../../common/errors.ts";
-import { bind, setns, setsockopt, socket } from "./libc.ts";
+import { TwillError } from "../../../common/errors.ts";
+import { bind, setns, setsockopt, socket } from "../libc.ts";
 import {
   AF_NETLINK,
   CLONE_NEWNET,
@@ -12,8 +12,8 @@ import {
   SOCKOPT,
   SOL_NETLINK,
   SOL_SOCKET,
-} from "./netlink-constants.ts";
-import { errnoName, refused } from "./netlink-errors.ts";
+} from "./constants.ts";
+import { errnoName, refused } from "./errors.ts";
 
 export interface NetlinkOptions {
   readonly protocol: number;

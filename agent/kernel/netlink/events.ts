@@ -4,8 +4,8 @@
  */
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
-import { pollReadable, recvNow } from "./libc.ts";
-import { Message } from "./netlink-message.ts";
+import { pollReadable, recvNow } from "../libc.ts";
+import { Message } from "./message.ts";
 
 export interface EventHandlers {
   /** One message; the cursor is only valid during the call. */

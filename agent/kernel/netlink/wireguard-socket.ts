@@ -2,12 +2,12 @@
  * WireGuard devices and their peers over generic netlink. The family's number is asked for with
  * the first call; asking makes the kernel load its module.
  */
-import type { WireguardLink } from "../plan/kernel-state.ts";
-import type { ChangeFailure, WireguardInfo, WireguardPeerState } from "./kernel.ts";
-import { failuresOf, type WireguardChange } from "./netlink-change.ts";
-import { refused } from "./netlink-errors.ts";
-import { Attributes } from "./netlink-message.ts";
-import { NetlinkSocket } from "./netlink-socket.ts";
+import type { WireguardLink } from "../../plan/kernel-state.ts";
+import type { ChangeFailure, WireguardInfo, WireguardPeerState } from "../kernel.ts";
+import { failuresOf, type WireguardChange } from "./change.ts";
+import { refused } from "./errors.ts";
+import { Attributes } from "./message.ts";
+import { NetlinkSocket } from "./socket.ts";
 import {
   decodeWireguardPage,
   encodeWireguardDevice,
@@ -15,7 +15,7 @@ import {
   encodeWireguardPeer,
   joinPages,
   type WireguardPage,
-} from "./netlink-wireguard.ts";
+} from "./wireguard.ts";
 
 /** The controller family of generic netlink, which knows all others (linux/genetlink.h). */
 const GENL_ID_CTRL = 16;

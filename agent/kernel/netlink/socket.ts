@@ -8,17 +8,17 @@
  */
 import { closeSync } from "node:fs";
 import { constants } from "node:os";
-import { recvNow, recvOnPool, sendOnPool } from "./libc.ts";
+import { recvNow, recvOnPool, sendOnPool } from "../libc.ts";
 import {
   NLM_F_ACK_TLVS,
   NLM_F_CAPPED,
   NLM_F_DUMP_INTR,
   NLMSG_DONE,
   NLMSG_ERROR,
-} from "./netlink-constants.ts";
-import { errnoName, refused } from "./netlink-errors.ts";
-import { Attributes, Message } from "./netlink-message.ts";
-import { MessageWriter } from "./netlink-writer.ts";
+} from "./constants.ts";
+import { errnoName, refused } from "./errors.ts";
+import { Attributes, Message } from "./message.ts";
+import { MessageWriter } from "./writer.ts";
 
 /**
  * Messages per send. The answers to 250 fit the smallest receive buffer there is (212,992
