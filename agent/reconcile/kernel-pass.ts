@@ -3,29 +3,16 @@
  * in their order, then a look at what was written. Failures stay with their keys; whatever
  * happens to one object, the others are tried.
  */
-import type { Clock } from "../../common/async/clock.ts";
 import { TwillError } from "../../common/errors.ts";
-import type { ChangeFailure, Kernel } from "../kernel/kernel.ts";
+import type { ChangeFailure } from "../kernel/kernel.ts";
 import type { ObjectKind } from "../plan/kernel-object.ts";
 import { inApplyOrder } from "./apply-order.ts";
 import type { Board } from "./board.ts";
 import { isSmall } from "./event-watch.ts";
 import type { KindDriver, PendingChange } from "./kind-driver.ts";
-import type { LinkDriver } from "./link-driver.ts";
 import { LinkPass } from "./link-pass.ts";
-import type { RepairPace } from "./repair-pace.ts";
+import type { PassPorts } from "./pass-ports.ts";
 import type { DriftRepair, ObjectFailure } from "./report.ts";
-import type { RetryBook } from "./retry-book.ts";
-
-export interface PassPorts {
-  readonly kernel: Kernel;
-  readonly clock: Clock;
-  /** Uniform in [0, 1). */
-  readonly random: () => number;
-  readonly links: LinkDriver;
-  readonly retries: RetryBook<ObjectFailure>;
-  readonly pace: RepairPace;
-}
 
 export interface PassResult {
   /** Everything that is failing now, also what was not tried in this pass. */

@@ -2,8 +2,8 @@
 import { TwillError } from "../../common/errors.ts";
 import type { LinkSpec } from "../plan/kernel-state.ts";
 import type { Board } from "./board.ts";
-import type { PassPorts } from "./kernel-pass.ts";
 import { formatLink } from "./link-decision.ts";
+import type { PassPorts } from "./pass-ports.ts";
 import type { DriftRepair, ObjectFailure } from "./report.ts";
 
 export class LinkPass {

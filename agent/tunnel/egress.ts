@@ -22,7 +22,7 @@ import {
   VIRTIO_HEADER_BYTES,
   type VirtioHeader,
 } from "./packet/virtio-header.ts";
-import type { LoopSetup, PacketPath } from "./packet-loop.ts";
+import type { LoopSetup, PacketPath } from "./packet-path.ts";
 import { NO_ROUTE, type PeerTable } from "./peer-table.ts";
 import { SendBatch } from "./send-batch.ts";
 import { COUNTER, StatsRow } from "./tunnel-stats.ts";

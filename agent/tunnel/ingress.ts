@@ -9,7 +9,7 @@ import { EAGAIN, EBADFD, EINTR, errnoName, recvmmsg, writev } from "./libc.ts";
 import { Run } from "./packet/coalescing.ts";
 import { decrementTtl, ipv4Length } from "./packet/ipv4.ts";
 import { VIRTIO_HEADER_BYTES } from "./packet/virtio-header.ts";
-import type { LoopSetup, PacketPath } from "./packet-loop.ts";
+import type { LoopSetup, PacketPath } from "./packet-path.ts";
 import type { PeerTable } from "./peer-table.ts";
 import { ReceiveBatch } from "./receive-batch.ts";
 import { COUNTER, StatsRow } from "./tunnel-stats.ts";

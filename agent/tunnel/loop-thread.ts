@@ -7,7 +7,7 @@ import { closeSync } from "node:fs";
 import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
 import { isErrorCode, TwillError } from "../../common/errors.ts";
 import { errnoName, eventfd, eventfdWrite } from "./libc.ts";
-import { CONTROL, type LoopSetup } from "./packet-loop.ts";
+import { CONTROL, type LoopSetup } from "./packet-path.ts";
 
 /** What all threads of a tunnel have in common. */
 export type SharedSetup = Omit<LoopSetup, "directions" | "peers" | "wakeFd" | "control">;

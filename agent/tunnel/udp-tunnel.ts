@@ -10,7 +10,7 @@ import type { Ip } from "../../common/net/ip.ts";
 import { openIcmpSocket } from "./icmp-socket.ts";
 import { pointerBytes } from "./libc.ts";
 import { LoopThread, type SharedSetup } from "./loop-thread.ts";
-import type { Direction } from "./packet-loop.ts";
+import type { Direction } from "./packet-path.ts";
 import { encodePeers, type TunnelPeer } from "./peer-table.ts";
 import { openTunDevice } from "./tun-device.ts";
 import { newStats, readStats, type TunnelStats } from "./tunnel-stats.ts";

@@ -6,7 +6,7 @@ import { pingOnce } from "./pinger.ts";
 import { type LeaseRow, SUBNETS } from "./registry.ts";
 import { formatMs } from "./report.ts";
 import { routeAdded, routeDeleted, Stopwatch } from "./stopwatch.ts";
-import type { Tour } from "./tour.ts";
+import type { Tour } from "./tour-chapter.ts";
 
 const CHANGE_MS = 30_000;
 

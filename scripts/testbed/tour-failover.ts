@@ -6,7 +6,7 @@ import { Pinger } from "./pinger.ts";
 import type { Pod } from "./pods.ts";
 import { until } from "./poll.ts";
 import { formatMs } from "./report.ts";
-import type { Tour } from "./tour.ts";
+import type { Tour } from "./tour-chapter.ts";
 
 const TAKE_OVER_MS = 60_000;
 /** Traffic goes on after the change, so that a late loss shows too. */

@@ -5,7 +5,7 @@ import type { Machine } from "./machine.ts";
 import { until } from "./poll.ts";
 import { ELECTION, type LeaseRow, type Reach, SUBNETS } from "./registry.ts";
 import { table } from "./report.ts";
-import type { Tour } from "./tour.ts";
+import type { Tour } from "./tour-chapter.ts";
 
 const LEADER_MS = 20_000;
 

@@ -2,7 +2,7 @@
 import { pingOnce } from "./pinger.ts";
 import type { Pod } from "./pods.ts";
 import { table } from "./report.ts";
-import type { Tour } from "./tour.ts";
+import type { Tour } from "./tour-chapter.ts";
 
 export async function pingEveryPod({ lab, report }: Tour): Promise<void> {
   report.chapter("Every pod pings every pod", "containers of all machines share one flat network");

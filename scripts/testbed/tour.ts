@@ -7,17 +7,10 @@ import { Lab } from "./lab.ts";
 import type { Report } from "./report.ts";
 import type { Settings } from "./settings.ts";
 import { join, leave } from "./tour-change.ts";
+import type { Tour } from "./tour-chapter.ts";
 import { failOver } from "./tour-failover.ts";
 import { showCluster, showNode } from "./tour-look.ts";
 import { pingEveryPod } from "./tour-pings.ts";
-
-/** What the chapters work with. */
-export interface Tour {
-  readonly lab: Lab;
-  readonly report: Report;
-  readonly settings: Settings;
-  readonly signal: AbortSignal;
-}
 
 const CHAPTERS: readonly ((tour: Tour) => Promise<void>)[] = [
   startNodes,
