@@ -15,6 +15,7 @@ import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
 import { decodeCandidate, encodeCandidate } from "./candidate-value.ts";
 import { readGauges } from "./gauges.ts";
+import { keepJournal } from "./journal/journal-keeper.ts";
 import { LeaseService } from "./lease/lease-service.ts";
 import { Registrar } from "./lease/registrar.ts";
 import type { ControllerCommand, ControllerOptions } from "./options.ts";
@@ -27,6 +28,7 @@ import { serve } from "./rpc/serve.ts";
 import { runElection } from "./store/campaign.ts";
 import { buryDeadLeaders } from "./store/dead-leader.ts";
 import { EtcdStore } from "./store/etcd-store.ts";
+import type { Leadership } from "./store/store.ts";
 import { ViewService } from "./view/view-service.ts";
 
 const SHUTDOWN_MS = 10_000;
@@ -103,7 +105,11 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   const others = { ...parts, line, self: options.address, addressOf };
   group.spawn((signal) => views.run(signal));
   group.spawn((signal) => registrar.run(signal));
-  group.spawn((signal) => runElection(election, (leadership) => service.lead(leadership), signal));
+  const journal = { ...parts, view: views.view, length: options.journalLength };
+  const lead = async (leadership: Leadership): Promise<void> => {
+    await Promise.all([service.lead(leadership), keepJournal(journal, leadership)]);
+  };
+  group.spawn((signal) => runElection(election, lead, signal));
   group.spawn((signal) => buryDeadLeaders(others, signal));
   group.spawn((signal) => systemd.run(signal));
   group.spawn((signal) => reportForEver({ ...parts, health, systemd, served }, signal));

@@ -36,6 +36,7 @@ export interface GivenOptions {
   readonly insecure: boolean;
   readonly subnetLeaseTtl: number;
   readonly leaderTtl: number;
+  readonly journalLength: number;
   readonly ipv6BesideFlannel: boolean;
   readonly healthzIp: string;
   readonly healthzPort: number;
@@ -160,30 +161,40 @@ function serveFile(flag: string, help: string): OptionSpec<string> {
 }
 
 const LEASES = "Leases and leadership";
-const leaseOptions: Specs<"subnetLeaseTtl" | "leaderTtl" | "ipv6BesideFlannel"> = {
-  ipv6BesideFlannel: booleanOption({
-    flag: "ipv6-beside-flannel",
-    help: "Give out IPv6 subnets although real flannel nodes run without IPv6. Such a node takes no change any more once it reads one.",
-    group: LEASES,
-    fallback: false,
-  }),
-  subnetLeaseTtl: durationOption({
-    flag: "subnet-lease-ttl",
-    help: "How long a node's lease outlives its last contact; flannel's is 24h.",
-    group: LEASES,
-    fallback: "24h",
-    minMs: 10_000,
-    maxMs: 365 * 86_400_000,
-  }),
-  leaderTtl: durationOption({
-    flag: "leader-ttl",
-    help: "How long a dead leader is waited for. Below 10s a hung etcd member can cost the leadership.",
-    group: LEASES,
-    fallback: "10s",
-    minMs: 2_000,
-    maxMs: 120_000,
-  }),
-};
+const leaseOptions: Specs<"subnetLeaseTtl" | "leaderTtl" | "ipv6BesideFlannel" | "journalLength"> =
+  {
+    journalLength: integerOption({
+      flag: "journal-length",
+      help: "Changes of config and leases that etcd remembers for twillctl history; about 1 KiB each.",
+      group: LEASES,
+      placeholder: "N",
+      fallback: 5000,
+      min: 100,
+      max: 100_000,
+    }),
+    ipv6BesideFlannel: booleanOption({
+      flag: "ipv6-beside-flannel",
+      help: "Give out IPv6 subnets although real flannel nodes run without IPv6. Such a node takes no change any more once it reads one.",
+      group: LEASES,
+      fallback: false,
+    }),
+    subnetLeaseTtl: durationOption({
+      flag: "subnet-lease-ttl",
+      help: "How long a node's lease outlives its last contact; flannel's is 24h.",
+      group: LEASES,
+      fallback: "24h",
+      minMs: 10_000,
+      maxMs: 365 * 86_400_000,
+    }),
+    leaderTtl: durationOption({
+      flag: "leader-ttl",
+      help: "How long a dead leader is waited for. Below 10s a hung etcd member can cost the leadership.",
+      group: LEASES,
+      fallback: "10s",
+      minMs: 2_000,
+      maxMs: 120_000,
+    }),
+  };
 
 const OBSERVE = "Health and log";
 const observeOptions: Specs<"healthzIp" | "healthzPort" | "logFormat" | "logLevel"> = {

@@ -31,6 +31,8 @@ export interface ControllerOptions {
   readonly leaseTtlSeconds: number;
   readonly policy: LeasePolicy;
   readonly leaderTtlSeconds: number;
+  /** Entries of the journal that are kept. */
+  readonly journalLength: number;
   /** undefined: not served. */
   readonly healthz: HostPort | undefined;
   readonly logFormat: "auto" | "json" | "text";
@@ -93,6 +95,7 @@ function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): Cont
     policy: { ipv6BesideFlannel: given.ipv6BesideFlannel },
     leaseTtlSeconds: Math.round(given.subnetLeaseTtl / 1000),
     leaderTtlSeconds: Math.round(given.leaderTtl / 1000),
+    journalLength: given.journalLength,
     healthz:
       given.healthzPort === 0 ? undefined : { host: given.healthzIp, port: given.healthzPort },
     logFormat: given.logFormat,

@@ -9,11 +9,13 @@ import { Slots } from "../../common/async/slots.ts";
 import { TwillError } from "../../common/errors.ts";
 import { type EtcdLeaseId, NO_ETCD_LEASE, type Revision } from "../../common/lease/lease.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
+import { JournalPen } from "../journal/journal-pen.ts";
 import type { Leadership, Store } from "../store/store.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { type Refused, type Registered, type Released, refused, refusedBy } from "./allocator.ts";
 import { decide, type LeasePolicy, type RegistrationRequest } from "./decide.ts";
 import { FencedWriter, type WriteOutcome } from "./fenced-writer.ts";
+import { journalled } from "./journalled.ts";
 import type { HeldLease } from "./lease-book.ts";
 import { Ledger } from "./ledger.ts";
 import {
@@ -50,6 +52,7 @@ export class LeaseTerm {
   readonly #leadership: Leadership;
   readonly #ledger: Ledger;
   readonly #writer: FencedWriter;
+  readonly #pen: JournalPen;
   readonly #lanes = new Lanes();
   readonly #slots = new Slots(MAX_IN_FLIGHT);
   readonly #running = new Set<Promise<unknown>>();
@@ -63,6 +66,7 @@ export class LeaseTerm {
     this.#leadership = leadership;
     const ledger = new Ledger(view.table, view.config.accepted?.config);
     this.#ledger = ledger;
+    this.#pen = new JournalPen(leadership, "l");
     this.#writer = new FencedWriter({ ...parts, ledger, leadership });
     this.#stopFollowing = view.onChange(({ change, config }) => {
       ledger.observe(change);
@@ -172,8 +176,10 @@ export class LeaseTerm {
     grant: Grant,
   ): Promise<Registered | Refused | "again"> {
     const granted = needsEtcdLease(decision) ? grant.id : undefined;
-    const registration = { node, decision, stored: this.#ledger.record(node), now: this.#now() };
-    const planned = planRegistration(registration, this.#leadership, granted ?? NO_ETCD_LEASE);
+    const at = this.#now();
+    const registration = { node, decision, stored: this.#ledger.record(node), now: at };
+    const plan = planRegistration(registration, this.#leadership, granted ?? NO_ETCD_LEASE);
+    const planned = journalled(plan, this.#pen, { kind: decision.kind, at });
     const outcome = await this.#writer.write(node, planned, granted);
     if (outcome.kind === "undone") grant.id = undefined;
     if (outcome.kind === "fenced") return this.#deposed();
@@ -196,7 +202,9 @@ export class LeaseTerm {
       if (held === undefined || stored === undefined) {
         return refused("LEASE_LOST", `node ${node} holds no lease that could be released`);
       }
-      const planned = planRelease(held, stored, this.#leadership, this.#now());
+      const at = this.#now();
+      const plan = planRelease(held, stored, this.#leadership, at);
+      const planned = journalled(plan, this.#pen, { kind: "release", at });
       const outcome = await this.#writer.write(node, planned, undefined);
       if (outcome.kind === "fenced") return this.#deposed();
       if (outcome.kind === "committed") return this.#released(held, outcome);

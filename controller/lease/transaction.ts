@@ -3,9 +3,10 @@
  * about every key it touches, subnets key and node record together (design 3).
  */
 
-import { type EtcdLeaseId, NO_ETCD_LEASE } from "../../common/lease/lease.ts";
+import { type EtcdLeaseId, type LeaseAttrs, NO_ETCD_LEASE } from "../../common/lease/lease.ts";
 import { encodeLeaseValue } from "../../common/lease/lease-json.ts";
 import { formatSubnetKey } from "../../common/lease/subnet-key.ts";
+import type { KeyChange, KeyState } from "../journal/journal-entry.ts";
 import type { Compare, Leadership, Transaction, Write } from "../store/store.ts";
 import { nodeKey, subnetKey } from "../view/keys.ts";
 import type { Decision } from "./decide.ts";
@@ -25,6 +26,8 @@ export type Fence = Pick<Leadership, "key" | "token">;
 export interface PlannedWrite {
   readonly transaction: Transaction;
   readonly write: PendingWrite;
+  /** Of the keys below subnets/, for the journal. */
+  readonly changes: readonly KeyChange[];
 }
 
 export interface Registration {
@@ -70,6 +73,14 @@ export function planRegistration(
       removes,
     }),
     write: { record, put: { lease: { key, subnets, attrs, node }, etcdLease }, removes },
+    changes: [
+      {
+        key: subnetKey(key),
+        before: held === undefined ? undefined : stateOf(held.lease.attrs, held.etcdLease),
+        after: stateOf(attrs, etcdLease),
+      },
+      ...(replaced === undefined ? [] : [removalOf(replaced)]),
+    ],
   };
 }
 
@@ -89,7 +100,29 @@ export function planRelease(
       removes,
     }),
     write: { record, put: undefined, removes },
+    changes: removes.length === 0 ? [] : [removalOf(held)],
   };
+}
+
+/** The same write with one more key in its transaction, which tells of it. */
+export function withWrite(planned: PlannedWrite, write: Write): PlannedWrite {
+  const { transaction } = planned;
+  return {
+    ...planned,
+    transaction: { ...transaction, writes: [...transaction.writes, write] },
+  };
+}
+
+function removalOf({ lease, etcdLease }: HeldLease): KeyChange {
+  return {
+    key: subnetKey(lease.key),
+    before: stateOf(lease.attrs, etcdLease),
+    after: undefined,
+  };
+}
+
+function stateOf(attrs: LeaseAttrs, etcdLease: EtcdLeaseId): KeyState {
+  return { value: encodeLeaseValue(attrs), forever: etcdLease === NO_ETCD_LEASE };
 }
 
 /** True when a key read back after an unknown outcome is what this write would have left. */

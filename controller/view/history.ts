@@ -11,6 +11,7 @@ import type { Revision } from "../../common/lease/lease.ts";
 import type { Digest } from "../../common/lease/lease-digest.ts";
 import type { Listing, Store } from "../store/store.ts";
 import { LeaseTable } from "./lease-table.ts";
+import { listWatched } from "./list-watched.ts";
 import type { TableChange } from "./table-change.ts";
 
 export interface History {
@@ -78,7 +79,7 @@ async function listPast(
   for (const back of REVISIONS_BACK) {
     const revision = Math.max(head - back, 1);
     try {
-      return await store.list("", { revision, signal });
+      return await listWatched(store, { revision, signal });
     } catch (error) {
       if (TwillError.from(error).code !== "STORE_COMPACTED") throw error;
     }

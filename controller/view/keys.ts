@@ -4,6 +4,7 @@ export const CONFIG_KEY = "config";
 export const SUBNETS = "subnets/";
 export const NODES = "twill/nodes/";
 export const ELECTION = "twill/election/";
+export const JOURNAL = "twill/journal/";
 
 export function subnetKey(leaseKey: string): string {
   return `${SUBNETS}${leaseKey}`;
@@ -12,6 +13,9 @@ export function subnetKey(leaseKey: string): string {
 export function nodeKey(node: string): string {
   return `${NODES}${node}`;
 }
+
+/** What `isWatchedKey` is true for, as ranges to list. */
+export const WATCHED_RANGES = [CONFIG_KEY, SUBNETS, ELECTION, NODES] as const;
 
 /** True for the keys that the table is made of; others below the prefix do not concern it. */
 export function isWatchedKey(key: string): boolean {

@@ -21,7 +21,7 @@ import type { StoredNodeRecord } from "../lease/lease-book.ts";
 import type { ChangeSet, Entry, Listing } from "../store/store.ts";
 import { AddressIndex } from "./address-index.ts";
 import { type Candidate, Candidates } from "./candidates.ts";
-import { CONFIG_KEY, isWatchedKey, NODES, SUBNETS, subnetKey } from "./keys.ts";
+import { CONFIG_KEY, isWatchedKey, JOURNAL, NODES, SUBNETS, subnetKey } from "./keys.ts";
 import { encodeLeaseRecord } from "./lease-record.ts";
 import { NodeRecords } from "./node-records.ts";
 import { parseSubnetEntry, type SubnetEntry } from "./subnet-entry.ts";
@@ -166,6 +166,7 @@ export class LeaseTable {
       malformed: step.malformed,
       configChanged: step.configChanged,
       leaderChanged: leader?.value !== this.candidates.at(0)?.value,
+      journalEntries: puts.filter(({ key }) => key.startsWith(JOURNAL)).length,
     };
   }
 

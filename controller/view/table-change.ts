@@ -35,4 +35,6 @@ export interface TableChange {
   readonly malformed: readonly MalformedKey[];
   readonly configChanged: boolean;
   readonly leaderChanged: boolean;
+  /** Entries of the journal that came in the same revision; 0 also when it was a listing. */
+  readonly journalEntries: number;
 }

@@ -13,6 +13,7 @@ import type { Store } from "../store/store.ts";
 import { suspiciousKeys } from "./compare-listing.ts";
 import { readHistory } from "./history.ts";
 import { LeaseView } from "./lease-view.ts";
+import { listWatched } from "./list-watched.ts";
 import type { TableChange } from "./table-change.ts";
 
 export interface ViewServiceParts {
@@ -67,7 +68,7 @@ export class ViewService {
   async refresh(signal: AbortSignal): Promise<TableChange | undefined> {
     const { store } = this.#parts;
     const instance = await store.instance(signal);
-    return this.view.replace(await store.list("", { signal }), instance);
+    return this.view.replace(await listWatched(store, { signal }), instance);
   }
 
   async #follow(signal: AbortSignal): Promise<void> {
@@ -98,7 +99,7 @@ export class ViewService {
   async #load(signal: AbortSignal): Promise<void> {
     const { store } = this.#parts;
     const instance = await store.instance(signal);
-    const listing = await store.list("", { signal });
+    const listing = await listWatched(store, { signal });
     const history = await readHistory(this.#parts, listing, signal);
     const change = this.view.load(listing, instance, history);
     if (this.#isReady) this.#logResync(change);
@@ -162,7 +163,7 @@ export class ViewService {
 
   async #compare(signal: AbortSignal): Promise<void> {
     const { store, clock, log } = this.#parts;
-    const listing = await store.list("", { serializable: true, signal });
+    const listing = await listWatched(store, { serializable: true, signal });
     const { table } = this.view;
     if (suspiciousKeys(table, listing).length === 0) return;
     await clock.sleep(COMPARE_GRACE_MS, signal);

@@ -18,6 +18,7 @@ function change(
     nodes: [],
     malformed: [],
     configChanged: false,
+    journalEntries: 0,
     leaderChanged: false,
   };
 }
