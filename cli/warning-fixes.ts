@@ -7,6 +7,8 @@ export const FIXES: Readonly<Record<string, string>> = {
     "etcd does not answer this controller. Check `etcdctl endpoint health` and the way there; nodes go on with what they have.",
   CONFIG_FAULTY:
     "The config key holds an invalid value; the last good one stays in force. Put a correct one with etcdctl.",
+  WITHDRAWALS_HELD:
+    "A large share of the leases ended at once. Nodes that are connected claim theirs anew by themselves; if the warning stays, etcd does not answer: check `etcdctl endpoint health`.",
   KEY_MALFORMED:
     "A key below subnets/ is no lease and is skipped. Find out who wrote it, then delete it with etcdctl.",
   CONTROLLER_SILENT:

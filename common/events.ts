@@ -36,6 +36,14 @@ export const EVENTS = {
   "watch.interrupted": event("warn", "the watch ended and is opened again"),
   "table.loaded": event("info", "the lease table was read; leases, and how much history"),
   "watch.resynced": event("warn", "the table was listed again; upserts and removes it found"),
+  "withdrawals.held": event(
+    "warn",
+    "a large share of the leases ended within seconds; nodes keep their routes until etcd confirms it",
+  ),
+  "withdrawals.passed": event(
+    "info",
+    "the storm is over and etcd has confirmed what was held; how many leases were withdrawn",
+  ),
   "leadership.gained": event(
     "info",
     "this replica allocates; fencing_token is its key's create revision",

@@ -62,6 +62,12 @@ export const METRICS = {
     help: "Leases in the table, by whether a Twill node, a foreign node or nobody holds them.",
     labels: ["holder"],
   },
+  twill_withdrawals_held: {
+    type: "gauge",
+    on: "controller",
+    help: "Leases that ended in a storm and are withheld from agents until etcd confirms it.",
+    labels: [],
+  },
   twill_malformed_keys: {
     type: "gauge",
     on: "controller",

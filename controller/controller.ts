@@ -70,7 +70,7 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   const credentials = await readCredentials(options.tls);
   const store = await EtcdStore.open(options.etcd, { clock, random, log });
   life.onShutdown("store", () => store.close());
-  const views = new ViewService({ store, clock, log, random });
+  const views = new ViewService({ store, clock, log, random, storm: options.storm });
   const { leaseTtlSeconds: ttlSeconds, policy } = options;
   const leases = { store, clock, random, log, views, ttlSeconds, policy };
   const service = new LeaseService(leases);

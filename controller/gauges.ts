@@ -18,6 +18,7 @@ export function readGauges({ metrics, view, hub, service }: GaugeParts): void {
   const reserved = rows.filter(({ lease, etcdLease }) => lease.node === "" && etcdLease === "0");
   metrics.set("twill_leader", {}, service.isLeading ? 1 : 0);
   metrics.set("twill_table_revision", {}, chain.head.revision);
+  metrics.set("twill_withdrawals_held", {}, view.heldBack.size);
   metrics.set("twill_malformed_keys", {}, table.malformed.size);
   metrics.set("twill_leases", { holder: "twill" }, twill);
   metrics.set("twill_leases", { holder: "nobody" }, reserved.length);

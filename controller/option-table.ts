@@ -17,6 +17,7 @@ import type { OptionTable } from "../common/config/option-table.ts";
 import type { Level } from "../common/events.ts";
 import { formatHostPort, type HostPort, parseHostPort } from "../common/net/host-port.ts";
 import { DEFAULT_ETCD_OPTIONS } from "./store/etcd-options.ts";
+import { DEFAULT_STORM_LIMITS } from "./view/expiry-storm.ts";
 
 /** What was given, or the defaults; nothing is compared with anything else yet. */
 export interface GivenOptions {
@@ -37,6 +38,8 @@ export interface GivenOptions {
   readonly subnetLeaseTtl: number;
   readonly leaderTtl: number;
   readonly journalLength: number;
+  readonly expiryStormPercent: number;
+  readonly expiryStormLeases: number;
   readonly ipv6BesideFlannel: boolean;
   readonly healthzIp: string;
   readonly healthzPort: number;
@@ -161,40 +164,65 @@ function serveFile(flag: string, help: string): OptionSpec<string> {
 }
 
 const LEASES = "Leases and leadership";
-const leaseOptions: Specs<"subnetLeaseTtl" | "leaderTtl" | "ipv6BesideFlannel" | "journalLength"> =
-  {
-    journalLength: integerOption({
-      flag: "journal-length",
-      help: "Changes of config and leases that etcd remembers for twillctl history; about 1 KiB each.",
-      group: LEASES,
-      placeholder: "N",
-      fallback: 5000,
-      min: 100,
-      max: 100_000,
-    }),
-    ipv6BesideFlannel: booleanOption({
-      flag: "ipv6-beside-flannel",
-      help: "Give out IPv6 subnets although real flannel nodes run without IPv6. Such a node takes no change any more once it reads one.",
-      group: LEASES,
-      fallback: false,
-    }),
-    subnetLeaseTtl: durationOption({
-      flag: "subnet-lease-ttl",
-      help: "How long a node's lease outlives its last contact; flannel's is 24h.",
-      group: LEASES,
-      fallback: "24h",
-      minMs: 10_000,
-      maxMs: 365 * 86_400_000,
-    }),
-    leaderTtl: durationOption({
-      flag: "leader-ttl",
-      help: "How long a dead leader is waited for. Below 10s a hung etcd member can cost the leadership.",
-      group: LEASES,
-      fallback: "10s",
-      minMs: 2_000,
-      maxMs: 120_000,
-    }),
-  };
+type LeaseNames =
+  | "subnetLeaseTtl"
+  | "leaderTtl"
+  | "ipv6BesideFlannel"
+  | "expiryStormPercent"
+  | "expiryStormLeases"
+  | "journalLength";
+
+const leaseOptions: Specs<LeaseNames> = {
+  expiryStormPercent: integerOption({
+    flag: "expiry-storm-percent",
+    help: "When so many percent of all leases end within 10 s, nodes keep their routes until etcd has confirmed it; 0: never.",
+    group: LEASES,
+    placeholder: "PERCENT",
+    fallback: DEFAULT_STORM_LIMITS.percent,
+    min: 0,
+    max: 100,
+  }),
+  expiryStormLeases: integerOption({
+    flag: "expiry-storm-leases",
+    help: "Fewer leases than these are no storm, whatever their share.",
+    group: LEASES,
+    placeholder: "COUNT",
+    fallback: DEFAULT_STORM_LIMITS.atLeast,
+    min: 1,
+    max: 1_000_000,
+  }),
+  journalLength: integerOption({
+    flag: "journal-length",
+    help: "Changes of config and leases that etcd remembers for twillctl history; about 1 KiB each.",
+    group: LEASES,
+    placeholder: "N",
+    fallback: 5000,
+    min: 100,
+    max: 100_000,
+  }),
+  ipv6BesideFlannel: booleanOption({
+    flag: "ipv6-beside-flannel",
+    help: "Give out IPv6 subnets although real flannel nodes run without IPv6. Such a node takes no change any more once it reads one.",
+    group: LEASES,
+    fallback: false,
+  }),
+  subnetLeaseTtl: durationOption({
+    flag: "subnet-lease-ttl",
+    help: "How long a node's lease outlives its last contact; flannel's is 24h.",
+    group: LEASES,
+    fallback: "24h",
+    minMs: 10_000,
+    maxMs: 365 * 86_400_000,
+  }),
+  leaderTtl: durationOption({
+    flag: "leader-ttl",
+    help: "How long a dead leader is waited for. Below 10s a hung etcd member can cost the leadership.",
+    group: LEASES,
+    fallback: "10s",
+    minMs: 2_000,
+    maxMs: 120_000,
+  }),
+};
 
 const OBSERVE = "Health and log";
 const observeOptions: Specs<"healthzIp" | "healthzPort" | "logFormat" | "logLevel"> = {

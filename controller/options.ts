@@ -13,6 +13,7 @@ import type { HostPort } from "../common/net/host-port.ts";
 import type { LeasePolicy } from "./lease/decide.ts";
 import { advertised, CONTROLLER_OPTION_TABLE, type GivenOptions } from "./option-table.ts";
 import { type EtcdOptions, parseEtcdOptions } from "./store/etcd-options.ts";
+import type { StormLimits } from "./view/expiry-storm.ts";
 
 export interface ServerTlsFiles {
   readonly caFile: string;
@@ -30,6 +31,7 @@ export interface ControllerOptions {
   readonly tls: ServerTlsFiles | undefined;
   readonly leaseTtlSeconds: number;
   readonly policy: LeasePolicy;
+  readonly storm: StormLimits;
   readonly leaderTtlSeconds: number;
   /** Entries of the journal that are kept. */
   readonly journalLength: number;
@@ -93,6 +95,7 @@ function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): Cont
     name: given.name === "" ? hostName : given.name,
     tls: given.insecure ? undefined : { caFile, certFile, keyFile },
     policy: { ipv6BesideFlannel: given.ipv6BesideFlannel },
+    storm: { percent: given.expiryStormPercent, atLeast: given.expiryStormLeases },
     leaseTtlSeconds: Math.round(given.subnetLeaseTtl / 1000),
     leaderTtlSeconds: Math.round(given.leaderTtl / 1000),
     journalLength: given.journalLength,

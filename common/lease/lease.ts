@@ -2,7 +2,7 @@
  * The lease as both sides speak of it: one node's subnet(s), and how peers reach the node.
  * flannel's etcd form of it is in subnet-key.ts and lease-json.ts.
  */
-import type { Cidr } from "../net/cidr.ts";
+import { type Cidr, overlaps } from "../net/cidr.ts";
 import type { Family, Ip } from "../net/ip.ts";
 
 /** An etcd store revision; etcd counts in int64, 2^53 is 28 years at 10 million a second. */
@@ -52,4 +52,13 @@ export function publicIpOf(attrs: LeaseAttrs, family: Family): Ip | undefined {
 
 export function backendDataOf(attrs: LeaseAttrs, family: Family): string {
   return family === 4 ? attrs.backendData : attrs.backendV6Data;
+}
+
+/** True when they share an address of either family. */
+export function subnetsOverlap(a: Subnets, b: Subnets): boolean {
+  return halvesOverlap(a.v4, b.v4) || halvesOverlap(a.v6, b.v6);
+}
+
+function halvesOverlap(a: Cidr | undefined, b: Cidr | undefined): boolean {
+  return a !== undefined && b !== undefined && overlaps(a, b);
 }

@@ -10,8 +10,8 @@ import {
   NO_ETCD_LEASE,
   type Revision,
   type Subnets,
+  subnetsOverlap,
 } from "../../common/lease/lease.ts";
-import { type Cidr, overlaps } from "../../common/net/cidr.ts";
 import type { Ip } from "../../common/net/ip.ts";
 import { AddressIndex } from "../view/address-index.ts";
 import type { LeaseTable } from "../view/lease-table.ts";
@@ -148,10 +148,10 @@ export class Ledger implements LeaseBook {
   overlapping(subnets: Subnets): readonly { key: string; lease: Lease | undefined }[] {
     const stored = [...this.#table.takenKeys()]
       .filter((key) => !this.#isPending(key))
-      .filter((key) => anyOverlap(this.#table.taken(key), subnets))
+      .filter((key) => subnetsOverlap(this.#table.taken(key) ?? NOWHERE, subnets))
       .map((key) => ({ key, lease: this.#table.rows.get(key)?.lease }));
     const puts = [...this.#pending.values()].flatMap(({ put }) => put?.lease ?? []);
-    const held = puts.filter((lease) => anyOverlap(lease.subnets, subnets));
+    const held = puts.filter((lease) => subnetsOverlap(lease.subnets, subnets));
     return [...stored, ...held.map((lease) => ({ key: lease.key, lease }))];
   }
 
@@ -184,10 +184,4 @@ function putOf({ put, revision }: Pending): HeldLease | undefined {
   return put === undefined ? undefined : { ...put, modRevision: revision };
 }
 
-function anyOverlap(a: Subnets | undefined, b: Subnets): boolean {
-  return halvesOverlap(a?.v4, b.v4) || halvesOverlap(a?.v6, b.v6);
-}
-
-function halvesOverlap(a: Cidr | undefined, b: Cidr | undefined): boolean {
-  return a !== undefined && b !== undefined && overlaps(a, b);
-}
+const NOWHERE: Subnets = { v4: undefined, v6: undefined };

@@ -247,7 +247,7 @@ export class Hub {
       nowMs - known.atMs < SNAPSHOT_AGE_MS &&
       view.chain.at(known.snapshot.sequence) !== undefined;
     if (isFresh) return known.snapshot;
-    const snapshot = encodeSnapshot(view.table, view.chain.head);
+    const snapshot = encodeSnapshot(view.published, view.chain.head);
     this.#snapshot = { snapshot, atMs: nowMs };
     return snapshot;
   }

@@ -45,7 +45,7 @@ function describe(parts: OperatorParts): Status {
     controller: parts.self,
     leader: leaderAddress(parts.views),
     revision: view.chain.head.revision,
-    digest: formatDigest(table.digest),
+    digest: formatDigest(view.published.digest),
     config:
       accepted === undefined
         ? undefined
@@ -79,6 +79,11 @@ function warnings({ views, storeFault }: OperatorParts): Warning[] {
   }
   const { fault } = views.view.config;
   if (fault !== undefined) found.push({ code: "CONFIG_FAULTY", message: fault });
+  const held = views.view.heldBack.size;
+  if (held > 0) {
+    const message = `${held} leases ended within seconds; nodes keep their routes until etcd confirms it`;
+    found.push({ code: "WITHDRAWALS_HELD", message });
+  }
   for (const { key, reason } of views.view.table.malformed.values()) {
     found.push({ code: "KEY_MALFORMED", message: `${key}: ${reason}` });
     if (found.length >= MAX_WARNINGS) break;

@@ -141,8 +141,7 @@ export class Subscriber {
   /** True when the chain says that the table it has applied is not what it should be. */
   hasDiverged(ack: Ack, instance: string, chain: CrumbChain): boolean {
     if (ack.instance !== instance || ack.failures.length > 0) return false;
-    const crumb = chain.atRevision(ack.revision);
-    return crumb !== undefined && ack.digest !== formatDigest(crumb.digest);
+    return chain.atRevision(ack.revision) !== undefined && !chain.knew(ack.revision, ack.digest);
   }
 
   /** Allows sending everything anew, but not again and again. */

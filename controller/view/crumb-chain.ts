@@ -6,7 +6,7 @@
  */
 
 import type { Revision } from "../../common/lease/lease.ts";
-import type { Digest } from "../../common/lease/lease-digest.ts";
+import { type Digest, formatDigest } from "../../common/lease/lease-digest.ts";
 import type { LeaseRow, TableChange } from "./table-change.ts";
 
 export interface Crumb {
@@ -101,6 +101,16 @@ export class CrumbChain {
       else high = middle - 1;
     }
     return this.#at(low);
+  }
+
+  /** Whether the table had this digest in this revision; a held withdrawal may share its revision. */
+  knew(revision: Revision, digest: string): boolean {
+    const last = this.atRevision(revision);
+    for (let crumb = last; crumb !== undefined; crumb = this.at(crumb.sequence - 1)) {
+      if (formatDigest(crumb.digest) === digest) return true;
+      if (crumb.revision !== revision) return false;
+    }
+    return false;
   }
 
   #trim(): void {

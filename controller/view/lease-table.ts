@@ -9,7 +9,7 @@
  * (contract 1.6) is seen as the stranger it is.
  */
 
-import type { Revision, Subnets } from "../../common/lease/lease.ts";
+import { NO_ETCD_LEASE, type Revision, type Subnets } from "../../common/lease/lease.ts";
 import {
   addLease,
   type Digest,
@@ -25,13 +25,21 @@ import { CONFIG_KEY, isWatchedKey, JOURNAL, NODES, SUBNETS, subnetKey } from "./
 import { encodeLeaseRecord } from "./lease-record.ts";
 import { NodeRecords } from "./node-records.ts";
 import { parseSubnetEntry, type SubnetEntry } from "./subnet-entry.ts";
-import type { LeaseRow, MalformedKey, TableChange } from "./table-change.ts";
+import { type LeaseRow, type MalformedKey, sameBytes, type TableChange } from "./table-change.ts";
 
 interface Step {
   readonly touched: Set<string>;
   readonly nodes: Set<string>;
   readonly malformed: MalformedKey[];
   configChanged: boolean;
+}
+
+/** What settling one lease key after the other adds up to. */
+interface Settled {
+  readonly upserts: LeaseRow[];
+  readonly removes: string[];
+  readonly ended: LeaseRow[];
+  readonly nodes: Set<string>;
 }
 
 export class LeaseTable {
@@ -155,12 +163,15 @@ export class LeaseTable {
     for (const entry of puts) this.#store(entry.key, entry, step);
     const upserts: LeaseRow[] = [];
     const removes: string[] = [];
-    for (const key of step.touched) this.#settle(key, { upserts, removes, nodes: step.nodes });
+    const ended: LeaseRow[] = [];
+    const out = { upserts, removes, ended, nodes: step.nodes };
+    for (const key of step.touched) this.#settle(key, out);
     this.#revision = revision;
     return {
       revision,
       upserts,
       removes,
+      ended,
       touched: [...step.touched],
       nodes: [...step.nodes],
       malformed: step.malformed,
@@ -211,7 +222,7 @@ export class LeaseTable {
   }
 
   /** Brings the row of one lease key up to date with its entry and its holder's record. */
-  #settle(key: string, out: { upserts: LeaseRow[]; removes: string[]; nodes: Set<string> }): void {
+  #settle(key: string, out: Settled): void {
     const before = this.#rows.get(key);
     const after = this.#rowOf(key, before);
     if (before !== undefined) this.#forget(before);
@@ -219,8 +230,18 @@ export class LeaseTable {
     for (const node of [before?.lease.node ?? "", after?.lease.node ?? ""]) {
       if (node !== "") out.nodes.add(node);
     }
-    if (after === undefined && before !== undefined) out.removes.push(key);
+    if (after === undefined && before !== undefined) {
+      out.removes.push(key);
+      if (this.#hasEnded(before)) out.ended.push(before);
+    }
     if (after !== undefined && before?.bytes !== after.bytes) out.upserts.push(after);
+  }
+
+  /** True unless the holder gave it back or moved (its record says so), or the key is still there. */
+  #hasEnded({ lease, etcdLease }: LeaseRow): boolean {
+    if (etcdLease === NO_ETCD_LEASE || this.#entries.has(subnetKey(lease.key))) return false;
+    const record = this.#records.get(lease.node)?.record;
+    return record === undefined || (record.released === "" && record.subnet === lease.key);
   }
 
   /** Keeps the bytes of `before` when agents would see no difference. */
@@ -265,8 +286,4 @@ function sameEntry(a: Entry, b: Entry): boolean {
     a.etcdLease === b.etcdLease &&
     a.value === b.value
   );
-}
-
-function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

@@ -3,13 +3,17 @@
  * its listeners, in the same turn, what each changed. Says in the log what an operator must
  * know: malformed keys once each, config accepted or rejected, another leader.
  */
+import type { Clock } from "../../common/async/clock.ts";
+import type { Revision } from "../../common/lease/lease.ts";
+import type { Digest } from "../../common/lease/lease-digest.ts";
 import type { Logger } from "../../common/log.ts";
 import type { ChangeSet, Listing } from "../store/store.ts";
 import { ConfigFollower, type ConfigStep, formatProblems } from "./config-follower.ts";
 import { CrumbChain } from "./crumb-chain.ts";
+import { ExpiryStorm, NO_STORM_LIMITS, type StormLimits } from "./expiry-storm.ts";
 import type { History } from "./history.ts";
 import { LeaseTable } from "./lease-table.ts";
-import type { LeaseRow, TableChange } from "./table-change.ts";
+import { type LeaseRow, type TableChange, tableChange } from "./table-change.ts";
 
 export interface ViewChange {
   readonly change: TableChange;
@@ -17,6 +21,14 @@ export interface ViewChange {
   /** History began anew: no place and no revision from before means anything. */
   readonly isReset: boolean;
 }
+
+/** When withdrawals are held back, and the clock by which. */
+export interface StormWatch {
+  readonly limits: StormLimits;
+  readonly clock: Pick<Clock, "monotonicMs">;
+}
+
+const NO_STORMS: StormWatch = { limits: NO_STORM_LIMITS, clock: { monotonicMs: () => 0 } };
 
 export type ViewListener = (change: ViewChange) => void;
 
@@ -26,11 +38,45 @@ export class LeaseView {
   readonly #config = new ConfigFollower();
   readonly #listeners = new Set<ViewListener>();
   readonly #log: Logger;
+  readonly #storm: ExpiryStorm;
+  readonly #clock: StormWatch["clock"];
   #instance = "";
 
-  constructor(log: Logger) {
+  constructor(log: Logger, { limits, clock }: StormWatch = NO_STORMS) {
     this.#log = log;
+    this.#storm = new ExpiryStorm(limits);
+    this.#clock = clock;
     this.chain = new CrumbChain(this.table);
+  }
+
+  /** The leases as agents are told of them: the table, and what is held back. */
+  get published(): { readonly rows: ReadonlyMap<string, LeaseRow>; readonly digest: Digest } {
+    const { held } = this.#storm;
+    if (held.size === 0) return this.table;
+    const rows = new Map([...this.table.rows, ...held]);
+    return { rows, digest: this.#storm.digest(this.table.digest) };
+  }
+
+  /** Leases that have ended although agents are not told of it yet. */
+  get heldBack(): ReadonlyMap<string, LeaseRow> {
+    return this.#storm.held;
+  }
+
+  get isStormOver(): boolean {
+    return this.#storm.isCalm(this.#clock.monotonicMs());
+  }
+
+  /** Tells agents what was held back; etcd has confirmed it. */
+  passWithdrawals(): void {
+    const { table, chain } = this;
+    const removes = this.#storm.pass();
+    if (removes.length === 0) return;
+    const revision = Math.max(table.revision, chain.newestRevision);
+    const message = `etcd has confirmed the end of ${removes.length} leases; agents are told`;
+    this.#log.event("withdrawals.passed", message, { leases: removes.length, revision });
+    const change = tableChange(revision, { removes });
+    chain.append(change, table.digest);
+    this.#tell(change, false);
   }
 
   /** Identity of the cluster and prefix; "" before the first load. */
@@ -52,6 +98,7 @@ export class LeaseView {
   load(listing: Listing, instance: string, history?: History): TableChange {
     this.#instance = instance;
     const change = this.table.replace(listing);
+    this.#storm.pass();
     this.chain.reset(history?.origin ?? this.table);
     for (const step of history?.steps ?? []) this.chain.append(step.change, step.digest);
     // History that does not lead here is none.
@@ -79,8 +126,19 @@ export class LeaseView {
   }
 
   #append(change: TableChange): void {
-    this.chain.append(change, this.table.digest);
-    this.#tell(change, false);
+    const wasHolding = this.heldBack.size > 0;
+    const told = this.#storm.take(change, this.table.rows.size, this.#clock.monotonicMs());
+    this.chain.append(told, this.#storm.digest(this.table.digest));
+    if (!wasHolding && this.heldBack.size > 0) this.#logStorm(change.revision);
+    this.#tell(told, false);
+  }
+
+  #logStorm(revision: Revision): void {
+    const [example = ""] = this.heldBack.keys();
+    const message =
+      "a large share of the leases ended within seconds, which looks like lost keep-alives and " +
+      `not like dead machines: nodes keep their routes until etcd has confirmed it (${example} and others)`;
+    this.#log.event("withdrawals.held", message, { revision, example });
   }
 
   #tell(change: TableChange, isReset: boolean): void {

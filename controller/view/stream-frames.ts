@@ -8,7 +8,7 @@ import type { Revision } from "../../common/lease/lease.ts";
 import { formatDigest } from "../../common/lease/lease-digest.ts";
 import { ControllerMessage } from "../../proto/gen/twill/v1/fabric.ts";
 import type { MergedDelta } from "./feed.ts";
-import type { LeaseTable } from "./lease-table.ts";
+import type { LeaseView } from "./lease-view.ts";
 
 /** One message of the stream, ready to be written as it is. */
 export type Frame = Uint8Array;
@@ -43,7 +43,7 @@ export function encodeDelta(delta: MergedDelta): Frame {
 
 /** `revision` and `sequence` are those of the crumb that the table is at. */
 export function encodeSnapshot(
-  table: LeaseTable,
+  table: LeaseView["published"],
   at: { readonly revision: Revision; readonly sequence: number },
 ): Snapshot {
   const { revision, sequence } = at;
@@ -57,7 +57,7 @@ export function encodeSnapshot(
   return { revision, sequence, frames };
 }
 
-function parts(table: LeaseTable): readonly Frame[] {
+function parts(table: LeaseView["published"]): readonly Frame[] {
   const frames: Frame[] = [];
   let writer = new BinaryWriter();
   let bytes = 0;

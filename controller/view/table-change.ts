@@ -27,6 +27,8 @@ export interface TableChange {
   readonly upserts: readonly LeaseRow[];
   /** Lease keys that are gone. */
   readonly removes: readonly string[];
+  /** Those of the removed that nobody gave back: their etcd lease ended, or somebody deleted the key. */
+  readonly ended: readonly LeaseRow[];
   /** Lease keys that may occupy something else, or belong to another etcd lease, than before. */
   readonly touched: readonly string[];
   /** Nodes whose record or held lease may be another than before. */
@@ -37,4 +39,20 @@ export interface TableChange {
   readonly leaderChanged: boolean;
   /** Entries of the journal that came in the same revision; 0 also when it was a listing. */
   readonly journalEntries: number;
+}
+
+/** A change of the table alone, that no key of etcd's stands behind. */
+export function tableChange(
+  revision: Revision,
+  parts: Partial<Omit<TableChange, "revision">>,
+): TableChange {
+  return {
+    ...{ revision, upserts: [], removes: [], ended: [], touched: [], nodes: [], malformed: [] },
+    ...{ configChanged: false, journalEntries: 0, leaderChanged: false },
+    ...parts,
+  };
+}
+
+export function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }

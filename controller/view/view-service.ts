@@ -11,6 +11,8 @@ import { TwillError } from "../../common/errors.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
 import type { Store } from "../store/store.ts";
 import { suspiciousKeys } from "./compare-listing.ts";
+import { confirmWithdrawals } from "./confirm-withdrawals.ts";
+import { NO_STORM_LIMITS, type StormLimits } from "./expiry-storm.ts";
 import { readHistory } from "./history.ts";
 import { LeaseView } from "./lease-view.ts";
 import { listWatched } from "./list-watched.ts";
@@ -22,6 +24,8 @@ export interface ViewServiceParts {
   readonly log: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** undefined: withdrawals are never held back. */
+  readonly storm?: StormLimits;
 }
 
 const COMPARE_MS = 60_000;
@@ -40,7 +44,8 @@ export class ViewService {
 
   constructor(parts: ViewServiceParts) {
     this.#parts = parts;
-    this.view = new LeaseView(parts.log);
+    const { log, clock, storm } = parts;
+    this.view = new LeaseView(log, { limits: storm ?? NO_STORM_LIMITS, clock });
   }
 
   /** True once the table has been equal to etcd's. It stays so when etcd goes away. */
@@ -58,6 +63,9 @@ export class ViewService {
     const group = new TaskGroup(signal);
     group.spawn((inner) => this.#follow(inner));
     group.spawn((inner) => this.#compareForEver(inner));
+    const refresh = (inner: AbortSignal): Promise<TableChange | undefined> => this.refresh(inner);
+    const { clock } = this.#parts;
+    group.spawn((inner) => confirmWithdrawals({ view: this.view, clock, refresh }, inner));
     await group.join();
   }
 

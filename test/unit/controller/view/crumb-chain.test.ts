@@ -2,7 +2,11 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { CrumbChain } from "../../../../controller/view/crumb-chain.ts";
-import type { LeaseRow, TableChange } from "../../../../controller/view/table-change.ts";
+import {
+  type LeaseRow,
+  type TableChange,
+  tableChange,
+} from "../../../../controller/view/table-change.ts";
 import { subnetsOf, vxlanAttrs } from "../../../support/lease-texts.ts";
 
 function change(
@@ -10,17 +14,7 @@ function change(
   upserts: readonly LeaseRow[],
   removes: string[] = [],
 ): TableChange {
-  return {
-    revision,
-    upserts,
-    removes,
-    touched: [],
-    nodes: [],
-    malformed: [],
-    configChanged: false,
-    journalEntries: 0,
-    leaderChanged: false,
-  };
+  return tableChange(revision, { upserts, removes });
 }
 
 function row(key: string, size: number): LeaseRow {

@@ -4,6 +4,7 @@ import { describe, it } from "node:test";
 import { TaskGroup } from "../../../../common/async/task-group.ts";
 import { TwillError } from "../../../../common/errors.ts";
 import { formatDigest } from "../../../../common/lease/lease-digest.ts";
+import { DEFAULT_STORM_LIMITS, STORM_CALM_MS } from "../../../../controller/view/expiry-storm.ts";
 import { resume } from "../../../../controller/view/feed.ts";
 import type { ViewChange } from "../../../../controller/view/lease-view.ts";
 import { ViewService } from "../../../../controller/view/view-service.ts";
@@ -27,6 +28,7 @@ class Scene implements AsyncDisposable {
     clock: this.clock,
     log: this.log,
     random: () => 0.5,
+    storm: DEFAULT_STORM_LIMITS,
   });
   readonly #group = new TaskGroup();
 
@@ -161,6 +163,30 @@ describe("the view service", () => {
     await scene.start();
     await scene.clock.advance(600_000);
     assert.deepEqual(scene.log.of("table.diverged"), []);
+  });
+
+  it("holds an expiry storm back until etcd has confirmed it, however long that takes", async () => {
+    await using scene = new Scene();
+    const signal = new AbortController().signal;
+    const id = await scene.memory.grantLease(60, signal);
+    for (let n = 1; n <= 8; n += 1) {
+      scene.memory.put(`subnets/10.5.${n}.0-24`, leaseValue(`10.99.0.${n}`), id);
+    }
+    scene.put(9);
+    await scene.start();
+    await scene.memory.revokeLease(id, signal);
+    await settle();
+    const { view } = scene.service;
+    assert.equal(view.heldBack.size, 8);
+    assert.equal(scene.log.of("withdrawals.held").length, 1);
+    scene.store.refusing.set("list", DOWN);
+    await scene.clock.advance(10 * STORM_CALM_MS);
+    assert.equal(view.published.rows.size, 9, "an etcd without quorum confirms nothing");
+    scene.store.refusing.clear();
+    await scene.clock.advance(STORM_CALM_MS);
+    assert.deepEqual([...view.published.rows.keys()], ["10.5.9.0-24"]);
+    assert.equal(scene.log.of("withdrawals.passed")[0]?.fields["leases"], 8);
+    assert.equal(scene.changes.at(-1)?.change.removes.length, 8);
   });
 
   it("begins history anew when etcd was rebuilt", async () => {
