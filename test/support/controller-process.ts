@@ -13,6 +13,8 @@ const MAX_LOG = 1024 * 1024;
 export interface ControllerOptions {
   readonly etcd: readonly string[];
   readonly args?: readonly string[];
+  /** Of node itself, e.g. `--cpu-prof`. */
+  readonly nodeArgs?: readonly string[];
   /** undefined: plaintext. */
   readonly tls?: { readonly caFile: string; readonly certFile: string; readonly keyFile: string };
 }
@@ -40,6 +42,7 @@ export class ControllerProcess {
     this.address = `127.0.0.1:${ports.grpc}`;
     this.adminUrl = `http://127.0.0.1:${ports.admin}`;
     this.#argv = [
+      ...(options.nodeArgs ?? []),
       PROGRAM,
       ...["--etcd-endpoints", options.etcd.join(","), "--name", name],
       ...securityArgs(options.tls),
@@ -67,6 +70,11 @@ export class ControllerProcess {
     });
     this.#child = child;
     await once(child, "spawn");
+  }
+
+  /** Of the process that runs; undefined: none does. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
   }
 
   /** What it wrote so far, over all its lives. */
