@@ -17,6 +17,7 @@ const event = (level: Level, meaning: string): EventSpec => ({ level, meaning })
 export const EVENTS = {
   // process
   "process.started": event("info", "the daemon runs; version and options, secrets left out"),
+  "process.reloading": event("info", "SIGHUP: certificates and revocation lists are read again"),
   "process.stopping": event(
     "info",
     "a signal or fatal error ends the daemon; the data plane stays",
@@ -28,6 +29,13 @@ export const EVENTS = {
   "option.ignored": event("warn", "an option or variable has no effect; message says why"),
   "option.insecure": event("warn", "plaintext was asked for; said at every start"),
   "server.listening": event("info", "the gRPC server accepts connections; address"),
+  "tls.reloaded": event("info", "certificates or revocation lists changed and are in force; files"),
+  "tls.unusable": event("error", "a TLS file cannot be used; what was read before stays in force"),
+  "tls.overdue": event("warn", "the revocation list should have been replaced; it still counts"),
+  "peer.distrusted": event(
+    "warn",
+    "a connection was ended because its certificate is revoked or has expired; nodes",
+  ),
   "event.suppressed": event("warn", "how many repeats of an event were left out of the log"),
   // controller: store and leadership
   "store.connected": event("info", "etcd answers (again)"),

@@ -1,5 +1,5 @@
 /**
- * How a daemon ends. SIGINT or SIGTERM abort one signal; then what was opened is closed in
+ * How a daemon ends, and how it reads its files anew (SIGHUP). SIGINT or SIGTERM abort one signal; then what was opened is closed in
  * reverse order, within a deadline. A second signal ends the process at once. A fault that
  * nobody caught is a bug: it is logged and ends the process, because its state cannot be
  * trusted; the kernel's data plane stays as it is.
@@ -14,6 +14,8 @@ export type StopSignal = "SIGINT" | "SIGTERM";
 /** What a lifecycle needs of the process; tests pass another. */
 export interface ProcessPort {
   onSignal(listener: (signal: StopSignal) => void): void;
+  /** SIGHUP: what is in files is to be read again. */
+  onHangup(listener: () => void): void;
   /** Uncaught exceptions and unhandled rejections. */
   onFault(listener: (error: unknown) => void): void;
   exit(code: number): void;
@@ -39,11 +41,13 @@ export class Lifecycle {
   readonly #options: LifecycleOptions;
   readonly #controller = new AbortController();
   readonly #closers: Closer[] = [];
+  readonly #reloaders: (() => void)[] = [];
   #stoppingSinceMs: number | undefined;
 
   constructor(options: LifecycleOptions) {
     this.#options = options;
     options.process.onSignal((signal) => this.#onSignal(signal));
+    options.process.onHangup(() => this.#onHangup());
     options.process.onFault((error) => this.#onFault(error));
   }
 
@@ -55,6 +59,11 @@ export class Lifecycle {
   /** Registers something to close at the end; the last registered is closed first. */
   onShutdown(name: string, close: () => Promise<void>): void {
     this.#closers.push({ name, close });
+  }
+
+  /** Registers what SIGHUP makes read its files anew. */
+  onReload(reload: () => void): void {
+    this.#reloaders.push(reload);
   }
 
   /** Runs the daemon to its end, closes everything, and exits the process. Called once. */
@@ -135,6 +144,11 @@ export class Lifecycle {
     this.#beginStop(signal);
   }
 
+  #onHangup(): void {
+    this.#options.logger.event("process.reloading", "SIGHUP: files are read again");
+    for (const reload of this.#reloaders) reload();
+  }
+
   #onFault(error: unknown): void {
     const { logger, process } = this.#options;
     const fault = new TwillError("BUG", messageOf(error), { cause: error });
@@ -166,6 +180,9 @@ export function nodeProcess(): ProcessPort {
     onSignal(listener) {
       process.on("SIGINT", () => listener("SIGINT"));
       process.on("SIGTERM", () => listener("SIGTERM"));
+    },
+    onHangup(listener) {
+      process.on("SIGHUP", listener);
     },
     onFault(listener) {
       process.on("uncaughtException", listener);

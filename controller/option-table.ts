@@ -34,6 +34,8 @@ export interface GivenOptions {
   readonly tlsCaFile: string;
   readonly tlsCertFile: string;
   readonly tlsKeyFile: string;
+  readonly tlsCrlFile: string;
+  readonly revokeWithdrawsLease: boolean;
   readonly insecure: boolean;
   readonly subnetLeaseTtl: number;
   readonly leaderTtl: number;
@@ -109,6 +111,8 @@ type ServeNames =
   | "tlsCaFile"
   | "tlsCertFile"
   | "tlsKeyFile"
+  | "tlsCrlFile"
+  | "revokeWithdrawsLease"
   | "insecure";
 
 const serveOptions: Specs<ServeNames> = {
@@ -147,10 +151,20 @@ const serveOptions: Specs<ServeNames> = {
   }),
   tlsCaFile: serveFile(
     "tls-ca-file",
-    "PEM file of the CA that signs agents, operators and controllers.",
+    "PEM file of the CA that signs agents, operators and controllers; of several, while one replaces another. Read again at SIGHUP and when it changes, as the three files below.",
   ),
   tlsCertFile: serveFile("tls-cert-file", "PEM file of this controller's certificate."),
   tlsKeyFile: serveFile("tls-key-file", "PEM file of that certificate's key."),
+  tlsCrlFile: serveFile(
+    "tls-crl-file",
+    "PEM file of revocation lists; connections whose certificate it names are refused and ended.",
+  ),
+  revokeWithdrawsLease: booleanOption({
+    flag: "revoke-withdraws-lease",
+    help: "When a connected node's certificate is revoked, give its lease back at once; otherwise it stays until it expires.",
+    group: SERVE,
+    fallback: false,
+  }),
   insecure: booleanOption({
     flag: "insecure",
     help: "Serve in plaintext to anybody who can connect. For labs.",

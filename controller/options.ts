@@ -19,6 +19,8 @@ export interface ServerTlsFiles {
   readonly caFile: string;
   readonly certFile: string;
   readonly keyFile: string;
+  /** Empty: nothing is revoked. */
+  readonly crlFile: string;
 }
 
 export interface ControllerOptions {
@@ -29,6 +31,8 @@ export interface ControllerOptions {
   readonly name: string;
   /** undefined: plaintext, asked for by --insecure. */
   readonly tls: ServerTlsFiles | undefined;
+  /** Whether revoking a connected node's certificate gives its lease back. */
+  readonly revokeWithdrawsLease: boolean;
   readonly leaseTtlSeconds: number;
   readonly policy: LeasePolicy;
   readonly storm: StormLimits;
@@ -88,12 +92,14 @@ function markdown(): ControllerCommand {
 
 function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): ControllerOptions {
   const { tlsCaFile: caFile, tlsCertFile: certFile, tlsKeyFile: keyFile } = given;
+  const { tlsCrlFile: crlFile, revokeWithdrawsLease } = given;
   return {
     etcd,
     listen: given.listen,
     address: advertised(given, hostName),
     name: given.name === "" ? hostName : given.name,
-    tls: given.insecure ? undefined : { caFile, certFile, keyFile },
+    tls: given.insecure ? undefined : { caFile, certFile, keyFile, crlFile },
+    revokeWithdrawsLease,
     policy: { ipv6BesideFlannel: given.ipv6BesideFlannel },
     storm: { percent: given.expiryStormPercent, atLeast: given.expiryStormLeases },
     leaseTtlSeconds: Math.round(given.subnetLeaseTtl / 1000),
@@ -133,7 +139,7 @@ function contradictions(given: GivenOptions, hostName: string): string[] {
     );
   }
   const files = [given.tlsCaFile, given.tlsCertFile, given.tlsKeyFile];
-  if (given.insecure && files.some((file) => file !== "")) {
+  if (given.insecure && [...files, given.tlsCrlFile].some((file) => file !== "")) {
     problems.push("--insecure and --tls-*-file contradict each other: leave one out");
   }
   if (!given.insecure && files.some((file) => file === "")) {

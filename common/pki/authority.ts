@@ -55,7 +55,7 @@ export async function createAuthority(trustDomain: string, validity: Validity): 
       await x509.SubjectKeyIdentifierExtension.create(keys.publicKey),
     ],
   });
-  return { certificatePem: certificate.toString("pem"), keyPem: await exportKey(keys.privateKey) };
+  return { certificatePem: lines(certificate), keyPem: await exportKey(keys.privateKey) };
 }
 
 /** Makes a key and a certificate for it. */
@@ -86,7 +86,7 @@ export async function createRequest(
     keys,
     signingAlgorithm: ALGORITHM,
   });
-  return { csrPem: csr.toString("pem"), keyPem: await exportKey(keys.privateKey) };
+  return { csrPem: lines(csr), keyPem: await exportKey(keys.privateKey) };
 }
 
 /** A signed list of revoked serial numbers (hex), valid for `validity.days`. */
@@ -108,7 +108,7 @@ export async function createRevocationList(
       revocationDate: new Date(validity.nowMs),
     })),
   });
-  return crl.toString("pem");
+  return lines(crl);
 }
 
 export interface CertificateFacts {
@@ -125,19 +125,6 @@ export function readCertificate(pem: string): CertificateFacts {
     notBeforeMs: certificate.notBefore.getTime(),
     notAfterMs: certificate.notAfter.getTime(),
   };
-}
-
-/** Serial numbers of a revocation list; throws RangeError when it is not signed by this CA. */
-export async function readRevocationList(
-  crlPem: string,
-  authorityPem: string,
-): Promise<ReadonlySet<string>> {
-  const crl = new x509.X509Crl(crlPem);
-  const ca = new x509.X509Certificate(authorityPem);
-  if (!(await crl.verify({ publicKey: ca }))) {
-    throw new RangeError("the revocation list is not signed by this CA");
-  }
-  return new Set(crl.entries.map((entry) => canonicalSerial(entry.serialNumber)));
 }
 
 /** One spelling of a serial number, whoever printed it. */
@@ -173,7 +160,7 @@ async function sign(
       await x509.SubjectKeyIdentifierExtension.create(publicKey),
     ],
   });
-  return certificate.toString("pem");
+  return lines(certificate);
 }
 
 /** Only controllers serve; they also dial each other. */
@@ -189,12 +176,18 @@ function validityDates(validity: Validity): { notBefore: Date; notAfter: Date } 
   };
 }
 
+/** PEM that ends its last line: files of it can be put one after the other. */
+function lines(data: { toString(format: "pem"): string }): string {
+  return `${data.toString("pem")}\n`;
+}
+
 async function generateKeys(): Promise<CryptoKeyPair> {
   return webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
 }
 
 async function exportKey(key: CryptoKey): Promise<string> {
-  return x509.PemConverter.encode(await webcrypto.subtle.exportKey("pkcs8", key), "PRIVATE KEY");
+  const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", key);
+  return `${x509.PemConverter.encode(pkcs8, "PRIVATE KEY")}\n`;
 }
 
 async function importKey(pem: string): Promise<CryptoKey> {

@@ -45,6 +45,8 @@ export type AnswerListener = (answer: Registered | Refused) => void;
 
 /** A transaction, a leader change in between (its TTL is 10 s), and a little. */
 const ANSWER_DEADLINE_MS = 14_000;
+/** About ten minutes of RECLAIM. */
+const MAX_WITHDRAWALS = 25;
 const RECLAIM: BackoffPolicy = { initialMs: 500, maxMs: 30_000, factor: 2, jitter: 0.3 };
 
 export class Registrar {
@@ -76,6 +78,24 @@ export class Registrar {
     this.#claims.set(node, claim);
     this.#keeper.add(node);
     return claim;
+  }
+
+  /**
+   * Gives back the lease of a node that may not come again, whoever leads meanwhile. In vain when
+   * nobody can do it for minutes: the lease expires by itself then.
+   */
+  withdraw(node: string): void {
+    const { allocator, clock, log, random } = this.#parts;
+    this.#tasks.spawn(async (signal) => {
+      for (let attempt = 0; attempt < MAX_WITHDRAWALS; attempt += 1) {
+        const answer = await allocator.release(node, signal);
+        if (answer.kind === "released") return;
+        if (answer.retryAfterMs === 0) break;
+        await clock.sleep(backoffMs(RECLAIM, attempt, random()), signal);
+      }
+      const message = `the lease of node ${node} was not withdrawn; it stays until it expires`;
+      log.event("lease.unreleased", message, { key: node, node });
+    });
   }
 
   /** Runs until the signal; only then may claims be worked on no more. */

@@ -79,6 +79,16 @@ export class AgentStream {
     }
   }
 
+  /** "address:port" of the other end. */
+  get address(): string {
+    return this.#peer.address;
+  }
+
+  /** undefined: it has not said Hello, or was refused. */
+  get node(): string | undefined {
+    return this.#open?.subscriber.node;
+  }
+
   /** Ends the stream for a reason of this side's. */
   end(reason: TwillError): void {
     this.closed(reason.message);

@@ -36,6 +36,8 @@ export interface Fabric {
   readonly implementation: UntypedServiceImplementation;
   /** Ends every stream with this reason, and every later one at once; agents go elsewhere. */
   endAll(reason: TwillError): void;
+  /** Ends the streams of one connection ("address:port"); answers whose they were. */
+  endPeer(peer: string, reason: TwillError): readonly string[];
   /** Ends the streams that have been open for longer than this; later ones are welcome. */
   endOlder(ageMs: number, reason: TwillError): void;
 }
@@ -60,6 +62,12 @@ export function createFabricService(parts: FabricServiceParts): Fabric {
     endAll(reason) {
       over = reason;
       for (const stream of [...streams]) stream.end(reason);
+    },
+    endPeer(peer, reason) {
+      const ended = [...streams].filter(({ address }) => address === peer);
+      const nodes = ended.flatMap(({ node }) => (node === undefined ? [] : [node]));
+      for (const stream of ended) stream.end(reason);
+      return nodes;
     },
     endOlder(ageMs, reason) {
       const openedBefore = parts.clock.monotonicMs() - ageMs;

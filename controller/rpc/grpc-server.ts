@@ -6,16 +6,21 @@
 import { createServer, type Server as NetServer, type Socket } from "node:net";
 import {
   type ConnectionInjector,
+  ResponderBuilder,
   Server,
   type ServerCredentials,
   ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
   type ServerInterceptor,
+  ServerListenerBuilder,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { TwillError } from "../../common/errors.ts";
 import { formatHostPort, type HostPort } from "../../common/net/host-port.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
+import { callStatus } from "./call-status.ts";
+import { type PeerCertificate, readPeerCertificate } from "./tls/peer-certificate.ts";
 
 const BACKLOG = 4096;
 /** From its turn to the first call; handshakes included, waiting for the turn not. */
@@ -37,6 +42,16 @@ export interface GrpcServerOptions {
   readonly listen: HostPort;
   readonly credentials: ServerCredentials;
   readonly admission: AdmissionLimits;
+  /** Asked at every call, before anything of it is read; undefined: it may. */
+  readonly refusalOf: (peer: ConnectedPeer) => TwillError | undefined;
+}
+
+/** The other end of a connection that has made a call. */
+export interface ConnectedPeer {
+  /** "address:port", as grpc-js prints it. */
+  readonly address: string;
+  /** undefined: plaintext. */
+  readonly certificate: PeerCertificate | undefined;
 }
 
 export class GrpcServer {
@@ -44,6 +59,7 @@ export class GrpcServer {
   readonly #server: Server;
   readonly #injector: ConnectionInjector;
   readonly #sockets = new Map<string, Socket>();
+  readonly #peers = new Map<string, ConnectedPeer>();
   readonly #admission: Admission<Socket>;
   readonly #net: NetServer;
 
@@ -57,7 +73,7 @@ export class GrpcServer {
       "grpc.max_concurrent_streams": 100,
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
       "grpc.enable_channelz": 0,
-      interceptors: [this.#noticeFirstCall()],
+      interceptors: [this.#guardCalls()],
     });
     this.#injector = this.#server.createConnectionInjector(options.credentials);
     this.#net = createServer({ noDelay: true }, (socket) => this.#accept(socket));
@@ -94,6 +110,11 @@ export class GrpcServer {
     return { host, port: typeof address === "object" && address !== null ? address.port : port };
   }
 
+  /** Everybody who has made a call and is still connected. */
+  get peers(): Iterable<ConnectedPeer> {
+    return this.#peers.values();
+  }
+
   /** Ends the connection of a peer that does not read; nothing gentler frees its memory. */
   cutOff(peer: string): void {
     this.#sockets.get(peer)?.destroy();
@@ -113,7 +134,10 @@ export class GrpcServer {
     this.#sockets.set(peer, socket);
     socket.on("error", () => socket.destroy());
     socket.once("close", () => {
-      if (this.#sockets.get(peer) === socket) this.#sockets.delete(peer);
+      if (this.#sockets.get(peer) === socket) {
+        this.#sockets.delete(peer);
+        this.#peers.delete(peer);
+      }
       this.#settle(socket);
     });
     switch (this.#admission.arrive(socket)) {
@@ -140,15 +164,32 @@ export class GrpcServer {
     this.#injector.injectConnection(socket);
   }
 
-  #noticeFirstCall(): ServerInterceptor {
+  #guardCalls(): ServerInterceptor {
     return (_method, call) => {
-      const socket = this.#sockets.get(call.getPeer());
-      if (socket !== undefined) {
-        socket.emit("admitted");
-        this.#settle(socket);
-      }
-      return new ServerInterceptingCall(call);
+      const address = call.getPeer();
+      const peer = this.#peers.get(address) ?? this.#firstCall(address, call);
+      const refusal = this.#options.refusalOf(peer);
+      if (refusal === undefined) return new ServerInterceptingCall(call);
+      const refuse = new ServerListenerBuilder()
+        .withOnReceiveMetadata(() => call.sendStatus(callStatus(refusal)))
+        .build();
+      const responder = new ResponderBuilder().withStart((next) => next(refuse)).build();
+      return new ServerInterceptingCall(call, responder);
     };
+  }
+
+  /** The connection is in: another may enter. */
+  #firstCall(address: string, call: ServerInterceptingCallInterface): ConnectedPeer {
+    const der = call.getAuthContext().sslPeerCertificate?.raw;
+    const certificate = der === undefined ? undefined : readPeerCertificate(der);
+    const peer = { address, certificate };
+    const socket = this.#sockets.get(address);
+    if (socket !== undefined) {
+      this.#peers.set(address, peer);
+      socket.emit("admitted");
+      this.#settle(socket);
+    }
+    return peer;
   }
 }
 

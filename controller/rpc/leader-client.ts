@@ -1,6 +1,6 @@
 /**
  * Asks whoever leads: this replica itself, or the leader named by the election over gRPC.
- * One channel to the leader, replaced when another leads.
+ * One channel to the leader, replaced when another leads and when this replica has other certificates.
  */
 import {
   type ChannelCredentials,
@@ -42,6 +42,12 @@ export interface LeaderClientParts {
   readonly wallMs: () => number;
 }
 
+interface LeaderChannel {
+  readonly address: string;
+  readonly credentials: ChannelCredentials;
+  readonly client: AllocatorClient;
+}
+
 type UnaryCall<Reply> = (
   client: AllocatorClient,
   options: { readonly deadline: number },
@@ -50,7 +56,7 @@ type UnaryCall<Reply> = (
 
 export class LeaderClient implements Allocator {
   readonly #parts: LeaderClientParts;
-  #channel: { readonly address: string; readonly client: AllocatorClient } | undefined;
+  #channel: LeaderChannel | undefined;
 
   constructor(parts: LeaderClientParts) {
     this.#parts = parts;
@@ -110,9 +116,10 @@ export class LeaderClient implements Allocator {
   }
 
   #clientFor(address: string): AllocatorClient {
-    if (this.#channel?.address !== address) {
+    const credentials = this.#parts.credentials();
+    if (this.#channel?.address !== address || this.#channel.credentials !== credentials) {
       this.close();
-      const client = new AllocatorClient(address, this.#parts.credentials(), {
+      const client = new AllocatorClient(address, credentials, {
         "grpc.keepalive_time_ms": 4000,
         "grpc.keepalive_timeout_ms": 6000,
         "grpc.initial_reconnect_backoff_ms": 200,
@@ -121,7 +128,7 @@ export class LeaderClient implements Allocator {
         "grpc.enable_http_proxy": 0,
         "grpc.service_config_disable_resolution": 1,
       });
-      this.#channel = { address, client };
+      this.#channel = { address, credentials, client };
     }
     return this.#channel.client;
   }

@@ -17,14 +17,15 @@ import type { Registrar } from "../lease/registrar.ts";
 import type { ControllerOptions } from "../options.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { createAllocatorService } from "./allocator-service.ts";
-import type { ReplicaCredentials } from "./credentials.ts";
-import { createFabricService, FABRIC_DEFINITION } from "./fabric-service.ts";
+import { createFabricService, FABRIC_DEFINITION, type Fabric } from "./fabric-service.ts";
 import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
 import { Hub } from "./hub.ts";
 import { nodeStatuses } from "./node-status.ts";
 import { createOperatorService, leaderAddress } from "./operator-service.ts";
 import { identityOf } from "./peer-identity.ts";
 import { sendAwayWhileStale } from "./stale-replica.ts";
+import { endDistrusted } from "./tls/distrusted-peers.ts";
+import type { ReplicaCredentials } from "./tls/replica-credentials.ts";
 
 export interface ServeParts {
   readonly options: ControllerOptions;
@@ -57,8 +58,16 @@ export async function serve(parts: ServeParts): Promise<Served> {
     listen: options.listen,
     credentials: parts.credentials.server,
     admission: options.tls === undefined ? PLAIN_ADMISSION : TLS_ADMISSION,
+    refusalOf: ({ certificate }) => {
+      const distrust = certificate && parts.credentials.distrustOf(certificate);
+      return distrust && new TwillError("UNAUTHENTICATED", distrust.reason);
+    },
   });
-  const hub = addFabric(server, parts);
+  const { hub, fabric } = addFabric(server, parts);
+  const doubts = { ...parts, server, fabric, withdrawsLease: options.revokeWithdrawsLease };
+  group.spawn((signal) =>
+    parts.credentials.run(() => endDistrusted({ ...doubts, spawn: (w) => group.spawn(w) }), signal),
+  );
   const nodes = (): readonly NodeStatus[] => nodeStatuses(hub, clock.monotonicMs());
   server.addService({
     definition: AllocatorService,
@@ -90,7 +99,10 @@ export async function serve(parts: ServeParts): Promise<Served> {
 }
 
 /** Agents' streams, and the hub that feeds them. */
-function addFabric(server: GrpcServer, parts: ServeParts): Hub {
+function addFabric(
+  server: GrpcServer,
+  parts: ServeParts,
+): { readonly hub: Hub; readonly fabric: Fabric } {
   const { options, views, group } = parts;
   const leader = (): string => leaderAddress(views);
   const yieldTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -112,5 +124,5 @@ function addFabric(server: GrpcServer, parts: ServeParts): Hub {
   group.spawn((signal) => hub.run(signal));
   const isStale = (): boolean => parts.storeFault() !== undefined;
   group.spawn((signal) => sendAwayWhileStale({ ...parts, ...fabric, isStale }, signal));
-  return hub;
+  return { hub, fabric };
 }

@@ -2,7 +2,12 @@
  * An agent as far as the stream is concerned: says Hello, keeps a real peer table by what it
  * hears, registers and acknowledges. No kernel.
  */
-import { Client, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  Client,
+  type ClientDuplexStream,
+  credentials,
+} from "@grpc/grpc-js";
 import { PeerTable } from "../../agent/peers/peer-table.ts";
 import { decodeControllerMessage } from "../../agent/rpc/controller-message.ts";
 import type { TwillError } from "../../common/errors.ts";
@@ -29,8 +34,8 @@ const FOR_NOW = new Set([
 ]);
 
 /** A channel of its own: connections are not shared between clients. */
-function openClient(address: string): Client {
-  return new Client(address, credentials.createInsecure(), {
+function openClient(address: string, channel: ChannelCredentials): Client {
+  return new Client(address, channel, {
     "grpc.use_local_subchannel_pool": 1,
     "grpc.max_receive_message_length": 4 * 1024 * 1024,
   });
@@ -45,10 +50,15 @@ export class SyncAgent {
   #end: TwillError | undefined;
   #request = 0;
 
-  constructor(node: string, address: string, table: PeerTable = new PeerTable()) {
+  constructor(
+    node: string,
+    address: string,
+    table: PeerTable = new PeerTable(),
+    channel: ChannelCredentials = credentials.createInsecure(),
+  ) {
     this.node = node;
     this.table = table;
-    this.#client = openClient(address);
+    this.#client = openClient(address, channel);
     const { path, requestSerialize, responseDeserialize } = FabricService.sync;
     this.#call = this.#client.makeBidiStreamRequest(path, requestSerialize, responseDeserialize);
     this.#call.on("data", (message: ControllerMessage) => this.#hear(message));

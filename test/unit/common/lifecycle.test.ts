@@ -10,9 +10,14 @@ class FakeProcess implements ProcessPort {
   readonly exits: number[] = [];
   #signal: (signal: StopSignal) => void = () => undefined;
   #fault: (error: unknown) => void = () => undefined;
+  hangUp: () => void = () => undefined;
 
   onSignal(listener: (signal: StopSignal) => void): void {
     this.#signal = listener;
+  }
+
+  onHangup(listener: () => void): void {
+    this.hangUp = listener;
   }
 
   onFault(listener: (error: unknown) => void): void {
@@ -76,6 +81,23 @@ describe("a lifecycle", () => {
       assert.equal(clock.sleeping, 0);
     });
   }
+
+  it("reads files again at SIGHUP, as often as it comes, and goes on", async () => {
+    const { process, log, life } = bench();
+    let reloads = 0;
+    const run = life.run(async () => {
+      life.onReload(() => {
+        reloads += 1;
+      });
+      process.hangUp();
+      process.hangUp();
+      await settle();
+      assert.equal(life.signal.aborted, false);
+    });
+    await run;
+    assert.equal(reloads, 2);
+    assert.equal(log.of("process.reloading").length, 2);
+  });
 
   it("ends with 0 when the work is done, and tells every part by the signal", async () => {
     const { process, life } = bench();

@@ -12,7 +12,7 @@ import {
   rotateCertificates,
 } from "../../../../cli/pki/pki-commands.ts";
 import { PkiDir } from "../../../../cli/pki/pki-dir.ts";
-import { readRevocationList } from "../../../../common/pki/authority.ts";
+import { readRevocationLists } from "../../../../common/pki/revocation-list.ts";
 
 const nowMs = Date.UTC(2026, 10, 22);
 
@@ -71,7 +71,7 @@ describe("twillctl pki", () => {
     );
     const crl = await readFile(join(dir.path, "crl.pem"), "utf8");
     const { certificatePem } = await dir.authority();
-    assert.equal((await readRevocationList(crl, certificatePem)).size, 2);
+    assert.equal((await readRevocationLists(crl, certificatePem)).revoked.size, 2);
     await assert.rejects(revokeCertificates(dir, { which: "node/n1", nowMs }), /no valid/);
   });
 

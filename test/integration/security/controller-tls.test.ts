@@ -1,78 +1,28 @@
 /** Mutual TLS at the controller's door: who may come in, for whom they may speak, and who may not. */
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { type ChannelCredentials, credentials } from "@grpc/grpc-js";
-import { openChannel } from "../../agent/rpc/channel.ts";
-import type { Identity } from "../../common/identity/identity.ts";
-import { createAuthority, issue, type KeyPair } from "../../common/pki/authority.ts";
-import { fromCallError } from "../../common/rpc/call-error.ts";
-import { AllocatorClient } from "../../proto/gen/twill/v1/fabric.ts";
-import { OperatorClient } from "../../proto/gen/twill/v1/operator.ts";
-import { until } from "../../scripts/testbed/poll.ts";
-import { ControllerProcess } from "../support/controller-process.ts";
-import { type EtcdCluster, startEtcd } from "../support/etcd-server.ts";
+import { openChannel } from "../../../agent/rpc/channel.ts";
+import { fromCallError } from "../../../common/rpc/call-error.ts";
+import { AllocatorClient } from "../../../proto/gen/twill/v1/fabric.ts";
+import { OperatorClient } from "../../../proto/gen/twill/v1/operator.ts";
+import { until } from "../../../scripts/testbed/poll.ts";
+import { ControllerProcess } from "../../support/controller-process.ts";
+import { type EtcdCluster, startEtcd } from "../../support/etcd-server.ts";
+import { credentialsOf, TestPki, type TlsFileNames } from "../../support/test-pki.ts";
 
 const run = promisify(execFile);
-const PROGRAM = fileURLToPath(new URL("../../controller/main.js", import.meta.url));
-const DOMAIN = "twill.test";
+const PROGRAM = fileURLToPath(new URL("../../../controller/main.js", import.meta.url));
 const PATIENCE = { deadlineMs: 30_000 };
 
-interface Files {
-  readonly caFile: string;
-  readonly certFile: string;
-  readonly keyFile: string;
-}
-
-/** Certificates as files in a folder of their own. */
-class Pki {
-  readonly #folder: string;
-  readonly #authority: KeyPair;
-
-  private constructor(folder: string, authority: KeyPair) {
-    this.#folder = folder;
-    this.#authority = authority;
-  }
-
-  static async create(): Promise<Pki> {
-    const folder = await mkdtemp(join(tmpdir(), "twill-tls-"));
-    const pki = new Pki(folder, await createAuthority(DOMAIN, { nowMs: Date.now(), days: 1 }));
-    await writeFile(join(folder, "ca.pem"), pki.#authority.certificatePem);
-    return pki;
-  }
-
-  async files(role: Identity["role"], name: string): Promise<Files> {
-    const identity: Identity =
-      role === "operator"
-        ? { role, trustDomain: DOMAIN, name, admin: false }
-        : { role, trustDomain: DOMAIN, name };
-    const pair = await issue(this.#authority, {
-      identity,
-      altNames: { dns: ["localhost"], ip: ["127.0.0.1"] },
-      validity: { nowMs: Date.now(), days: 1 },
-    });
-    const path = (kind: string): string => join(this.#folder, `${role}-${name}.${kind}`);
-    await writeFile(path("crt"), pair.certificatePem);
-    await writeFile(path("key"), pair.keyPem, { mode: 0o600 });
-    return { caFile: this.caFile, certFile: path("crt"), keyFile: path("key") };
-  }
-
-  get caFile(): string {
-    return join(this.#folder, "ca.pem");
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await rm(this.#folder, { recursive: true, force: true });
-  }
-}
-
 /** Says Hello as `node`; resolves to "welcome", or to the code that the stream ended with. */
-async function greet(address: string, node: string, tls: Files | undefined): Promise<string> {
+async function greet(
+  address: string,
+  node: string,
+  tls: TlsFileNames | undefined,
+): Promise<string> {
   const client = await openChannel(address, tls);
   const call = client.sync();
   try {
@@ -91,15 +41,8 @@ async function greet(address: string, node: string, tls: Files | undefined): Pro
   }
 }
 
-async function credentialsOf(tls: Files): Promise<ChannelCredentials> {
-  const [ca, key, cert] = await Promise.all(
-    [tls.caFile, tls.keyFile, tls.certFile].map((f) => readFile(f)),
-  );
-  return credentials.createSsl(ca, key, cert);
-}
-
 /** Asks for node b's release as another replica would; how that ended. */
-async function releaseAs(address: string, tls: Files): Promise<string> {
+async function releaseAs(address: string, tls: TlsFileNames): Promise<string> {
   const client = new AllocatorClient(address, await credentialsOf(tls));
   return new Promise((resolve) => {
     client.release({ node: "b" }, (error, reply) => {
@@ -110,7 +53,7 @@ async function releaseAs(address: string, tls: Files): Promise<string> {
   });
 }
 
-async function statusAs(address: string, tls: Files): Promise<string> {
+async function statusAs(address: string, tls: TlsFileNames): Promise<string> {
   const client = new OperatorClient(address, await credentialsOf(tls));
   return new Promise((resolve) => {
     client.getStatus({}, (error, status) => {
@@ -122,14 +65,14 @@ async function statusAs(address: string, tls: Files): Promise<string> {
 
 describe("a controller behind mutual TLS", () => {
   let etcd: EtcdCluster;
-  let pki: Pki;
-  let stranger: Pki;
+  let pki: TestPki;
+  let stranger: TestPki;
   let controller: ControllerProcess;
 
   before(async () => {
     etcd = await startEtcd();
-    pki = await Pki.create();
-    stranger = await Pki.create();
+    pki = await TestPki.create();
+    stranger = await TestPki.create();
     const tls = await pki.files("controller", "ctl-1");
     controller = await ControllerProcess.start("ctl-1", { etcd: etcd.endpoints, tls });
     await until("it serves", PATIENCE, async () =>
