@@ -14,7 +14,7 @@ import { StateDir } from "./host/state-dir.ts";
 import { commandRunner } from "./kernel/command.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { procSysctl } from "./kernel/sysctl.ts";
-import { SubnetFile } from "./node/subnet-file.ts";
+import { cniConflistPath, SubnetFile } from "./node/subnet-file.ts";
 import type { AgentCommand, AgentOptions } from "./options.ts";
 import { networksOf } from "./plan/peer-context.ts";
 import { cleanUp } from "./reconcile/clean-up.ts";
@@ -40,7 +40,7 @@ export async function runCleanup(
 
 async function removeAll(options: AgentOptions, env: Environment, log: Logger): Promise<void> {
   const state = new StateDir({ path: options.stateDir, log, randomBytes: () => new Uint8Array(6) });
-  const file = new SubnetFile(options.subnetFile, log);
+  const file = new SubnetFile(options, log);
   const networks = await knownNetworks(state, file);
   const devices = await state.deviceNames();
   await using kernel = new NetlinkKernel();
@@ -56,6 +56,8 @@ async function removeAll(options: AgentOptions, env: Environment, log: Logger): 
     { networks, devices },
     new AbortController().signal,
   );
+  // A runtime must not start containers in a network that is gone.
+  if (options.cniConfDir !== undefined) await removeFile(cniConflistPath(options.cniConfDir));
   const purged = options.purge ? await purge(options, state) : [];
   const where = networks.map(formatCidr).join(", ");
   const message =

@@ -23,6 +23,7 @@ export interface GivenOptions {
   readonly iptablesResync: number;
   readonly ipBlackholeRoute: boolean;
   readonly subnetFile: string;
+  readonly cniConfDir: string;
   readonly stateDir: string;
   readonly wireguardKeyFile: string;
   readonly releaseOnExit: boolean;

@@ -172,7 +172,13 @@ const ruleOptions: Specs<
 
 const FILES = "Files and exit";
 const fileOptions: Specs<
-  "subnetFile" | "stateDir" | "wireguardKeyFile" | "releaseOnExit" | "purge" | "onSubnetTaken"
+  | "subnetFile"
+  | "cniConfDir"
+  | "stateDir"
+  | "wireguardKeyFile"
+  | "releaseOnExit"
+  | "purge"
+  | "onSubnetTaken"
 > = {
   subnetFile: textOption({
     flag: "subnet-file",
@@ -180,6 +186,13 @@ const fileOptions: Specs<
     group: FILES,
     placeholder: "FILE",
     fallback: "/run/flannel/subnet.env",
+  }),
+  cniConfDir: textOption({
+    flag: "cni-conf-dir",
+    help: "Folder, usually /etc/cni/net.d, to write 10-twill.conflist into: the plugins bridge, host-local and portmap with what --subnet-file says. Not written when not given; cleanup removes it.",
+    group: FILES,
+    placeholder: "FOLDER",
+    fallback: "",
   }),
   stateDir: textOption({
     flag: "state-dir",

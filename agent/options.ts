@@ -23,6 +23,8 @@ export interface AgentOptions {
   readonly wish: InterfaceWish;
   readonly rules: RuleOptions;
   readonly subnetFile: string;
+  /** Folder for the CNI configuration; undefined: none is written. */
+  readonly cniConfDir: string | undefined;
   readonly stateDir: string;
   readonly wireguardKeyFile: string;
   readonly releaseOnExit: boolean;
@@ -143,6 +145,7 @@ function compile(given: GivenOptions, hostName: string): AgentOptions {
       blackholeRoute: given.ipBlackholeRoute,
     },
     subnetFile: given.subnetFile,
+    cniConfDir: given.cniConfDir === "" ? undefined : given.cniConfDir,
     stateDir: given.stateDir,
     wireguardKeyFile: given.wireguardKeyFile,
     releaseOnExit: given.releaseOnExit,

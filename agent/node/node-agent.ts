@@ -64,7 +64,7 @@ export class NodeAgent {
     const { log } = ports;
     const randomBytes = (): Uint8Array => ports.randomBytes(6);
     const state = new StateDir({ path: options.stateDir, log, randomBytes });
-    const file = new SubnetFile(options.subnetFile, log);
+    const file = new SubnetFile(options, log);
     const previous = await file.previous();
     const cached = await state.readTable(options.node);
     return new NodeAgent(options, ports, { state, file, previous, cached });
@@ -176,10 +176,10 @@ export class NodeAgent {
       reconciler: this.#reconciler,
       claim: (claim) => this.#session.claim(claim),
       writeEnv: async (env) => {
-        const isWritten = await file.write(env);
-        if (isWritten) this.#status.file.ok();
-        else this.#status.file.degraded(`${this.#options.subnetFile} cannot be written`);
-        return isWritten;
+        const unwritten = await file.write(env);
+        if (unwritten === undefined) this.#status.file.ok();
+        else this.#status.file.degraded(`${unwritten} cannot be written`);
+        return unwritten === undefined;
       },
       ipMasq: this.#options.rules.ipMasq,
       isCached: cached !== undefined,

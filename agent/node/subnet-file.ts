@@ -1,59 +1,61 @@
 /**
- * subnet.env on disk: written when what it says has changed, atomically, and tried again when
- * it could not be. Containers are only told of a network that is programmed.
+ * What containers are told of their network: subnet.env, and the CNI configuration made of the
+ * same values when it is asked for. Containers are only told of a network that is programmed.
  */
+import { join } from "node:path";
 import { errorFields, type Logger } from "../../common/log.ts";
-import { readFileIfPresent, writeFileAtomic } from "../host/atomic-file.ts";
+import { readFileIfPresent } from "../host/atomic-file.ts";
+import { CNI_CONFLIST_NAME, renderCniConflist } from "../host/cni-conflist.ts";
 import {
   type PreviousEnv,
   parsePreviousEnv,
   renderSubnetEnv,
   type SubnetEnv,
 } from "../host/subnet-env.ts";
+import { HandOffFile } from "./hand-off-file.ts";
 
-/** Other users' programs read it, whatever the umask is (contract 2.5). */
-const MODE = 0o644;
+export interface SubnetFilePaths {
+  readonly subnetFile: string;
+  /** undefined: no CNI configuration is written. */
+  readonly cniConfDir: string | undefined;
+}
 
 export class SubnetFile {
-  readonly #path: string;
+  readonly #env: HandOffFile;
+  readonly #cni: HandOffFile | undefined;
   readonly #log: Logger;
-  #written: string | undefined;
 
-  constructor(path: string, log: Logger) {
-    this.#path = path;
+  constructor({ subnetFile, cniConfDir }: SubnetFilePaths, log: Logger) {
     this.#log = log;
+    this.#env = new HandOffFile(subnetFile, "their subnet", log);
+    this.#cni =
+      cniConfDir === undefined
+        ? undefined
+        : new HandOffFile(cniConflistPath(cniConfDir), "how to join the network", log);
   }
 
   /** What an earlier run (ours or flannel's) was given; nothing when it cannot be read. */
   async previous(): Promise<PreviousEnv> {
+    const { path } = this.#env;
     try {
-      return parsePreviousEnv((await readFileIfPresent(this.#path)) ?? "");
+      return parsePreviousEnv((await readFileIfPresent(path)) ?? "");
     } catch (error) {
-      this.#log.event("state.ignored", `${this.#path} is not used`, {
-        key: this.#path,
-        ...errorFields(error),
-      });
+      this.#log.event("state.ignored", `${path} is not used`, { key: path, ...errorFields(error) });
       return parsePreviousEnv("");
     }
   }
 
-  /** True when the file says so now; false: it could not be written, which is logged. */
-  async write(env: SubnetEnv): Promise<boolean> {
-    const text = renderSubnetEnv(env);
-    if (text === this.#written) return true;
-    try {
-      await writeFileAtomic(this.#path, text, MODE);
-    } catch (error) {
-      this.#log.event("file.failed", `containers cannot be told their subnet: ${this.#path}`, {
-        key: this.#path,
-        ...errorFields(error),
-      });
-      return false;
-    }
-    this.#written = text;
-    this.#log.event("file.written", `${this.#path} tells containers their subnet`, {
-      path: this.#path,
-    });
-    return true;
+  /**
+   * undefined when all files say so now; else the one that could not be written, which is logged.
+   * The CNI list comes last: it is what makes a runtime start containers.
+   */
+  async write(env: SubnetEnv): Promise<string | undefined> {
+    if (!(await this.#env.write(renderSubnetEnv(env)))) return this.#env.path;
+    const isDone = this.#cni === undefined || (await this.#cni.write(renderCniConflist(env)));
+    return isDone ? undefined : this.#cni?.path;
   }
+}
+
+export function cniConflistPath(cniConfDir: string): string {
+  return join(cniConfDir, CNI_CONFLIST_NAME);
 }

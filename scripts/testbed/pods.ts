@@ -3,9 +3,8 @@
  * configuration that flannel's own CNI plugin would generate from subnet.env.
  */
 import { TwillError } from "../../common/errors.ts";
+import { addToNetwork, type CniCall } from "./cni-list.ts";
 import type { Machine } from "./machine.ts";
-
-const CNI_FOLDER = "/usr/lib/cni";
 
 export interface Pod {
   readonly machine: Machine;
@@ -25,17 +24,15 @@ export function parseSubnetEnv(text: string): SubnetEnv {
   return env;
 }
 
-/** The network configuration for the bridge plugin. */
-export function cniConfig(env: SubnetEnv): string {
+/** The configuration list that flannel's CNI plugin stands for. */
+export function cniList(env: SubnetEnv): string {
   const subnets = [env["FLANNEL_SUBNET"], env["FLANNEL_IPV6_SUBNET"]].filter(
     (it) => it !== undefined,
   );
   const networks = [env["FLANNEL_NETWORK"], env["FLANNEL_IPV6_NETWORK"]].filter(
     (it) => it !== undefined,
   );
-  return JSON.stringify({
-    cniVersion: "0.4.0",
-    name: "cbr0",
+  const bridge = {
     type: "bridge",
     bridge: "cni0",
     mtu: Number(env["FLANNEL_MTU"]),
@@ -48,7 +45,8 @@ export function cniConfig(env: SubnetEnv): string {
       ranges: subnets.map((gateway) => [{ subnet: subnetOfGateway(gateway) }]),
       routes: networks.map((dst) => ({ dst })),
     },
-  });
+  };
+  return JSON.stringify({ cniVersion: "0.4.0", name: "cbr0", plugins: [bridge] });
 }
 
 /** "10.244.7.1/24" to "10.244.7.0/24": host-local wants the network, subnet.env has its first address. */
@@ -64,37 +62,24 @@ export async function addPod(machine: Machine, name: string): Promise<Pod> {
   if (env === undefined) {
     throw new TwillError("FILE_FAILED", `${machine.name} has no /run/flannel/subnet.env yet`);
   }
+  return addPodByList({ machine, pod: name, list: cniList(parseSubnetEnv(env)) });
+}
+
+/** Starts a pod with a configuration list of somebody else. */
+export async function addPodByList(call: CniCall): Promise<Pod> {
+  const { machine, pod: name } = call;
   await machine.exec(["ip", "netns", "add", name]);
   // Container runtimes call the loopback plugin for this.
   await machine.exec(["ip", "-n", name, "link", "set", "dev", "lo", "up"]);
-  const result = await bridge(machine, name, "ADD", cniConfig(parseSubnetEnv(env)));
-  const ips = addressesOf(result);
+  const ips = addressesOf(await addToNetwork(call));
   return { machine, name, ip: ips[0] ?? "", ips };
-}
-
-export async function removePod(pod: Pod): Promise<void> {
-  const env = pod.machine.readRunFile("flannel/subnet.env") ?? "";
-  await bridge(pod.machine, pod.name, "DEL", cniConfig(parseSubnetEnv(env)));
-  await pod.machine.exec(["ip", "netns", "del", pod.name]);
-}
-
-function bridge(machine: Machine, pod: string, command: string, config: string): Promise<string> {
-  const env = {
-    ...machine.env,
-    CNI_COMMAND: command,
-    CNI_CONTAINERID: pod,
-    CNI_NETNS: `/run/netns/${pod}`,
-    CNI_IFNAME: "eth0",
-    CNI_PATH: CNI_FOLDER,
-  };
-  return machine.exec([`${CNI_FOLDER}/bridge`], { env, input: config });
 }
 
 /** The pod's addresses in a CNI result. */
 function addressesOf(result: string): string[] {
   const found = [...result.matchAll(/"address":\s*"([^"/]+)\//g)].map((match) => match[1] ?? "");
   if (found.length === 0) {
-    throw new TwillError("COMMAND_FAILED", `the bridge plugin named no address: ${result}`);
+    throw new TwillError("COMMAND_FAILED", `the plugins named no address: ${result}`);
   }
   return found.toSorted((a, b) => Number(a.includes(":")) - Number(b.includes(":")));
 }

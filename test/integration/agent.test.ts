@@ -3,12 +3,16 @@
  * leaves behind, and what cleanup takes away. Real etcd, controller and kernels in namespaces.
  */
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
+import { removeFromNetwork } from "../../scripts/testbed/cni-list.ts";
 import type { Lab } from "../../scripts/testbed/lab.ts";
 import type { Machine } from "../../scripts/testbed/machine.ts";
 import { pingOnce } from "../../scripts/testbed/pinger.ts";
+import { addPodByList, type Pod } from "../../scripts/testbed/pods.ts";
 import { until } from "../../scripts/testbed/poll.ts";
 import { Unit } from "../../scripts/testbed/unit.ts";
 import { startLab } from "../support/lab.ts";
@@ -24,6 +28,8 @@ import {
 } from "../support/lab-checks.ts";
 
 const SOON = { deadlineMs: 30_000 };
+/** Below an overlay: each machine of the lab has its own. */
+const CNI_FOLDER = "/etc/cni/net.d";
 const AGENT = fileURLToPath(new URL("../../agent/main.js", import.meta.url));
 
 interface LogLine {
@@ -68,9 +74,30 @@ async function hasRoute(node: Machine, destination: string): Promise<boolean> {
   return (await node.exec(["ip", "route", "show", destination])).trim() !== "";
 }
 
+/** A published port: a client on another machine reaches the server in the pod. */
+async function answersOnHostPort(pod: Pod, from: Machine, target: string): Promise<void> {
+  const [host = "", port = ""] = target.split(":");
+  const [file = "", ...args] = pod.machine.enter(["iperf3", "-s", "-1"], pod.name);
+  const server = spawn(file, args, { stdio: "ignore" });
+  const ended = once(server, "close");
+  try {
+    await until("the published port answers", SOON, async () => {
+      const client = ["timeout", "20", "iperf3", "-c", host, "-p", port, "-n", "1M"];
+      return (await from.tryExec(client)).code === 0 ? true : undefined;
+    });
+  } finally {
+    server.kill("SIGKILL");
+    await ended;
+  }
+}
+
 describe("two agents", () => {
   it("join, outlive their controllers, remember, follow their addresses, and clean up", async (t) => {
-    const lab = await startLab(t, { nodes: 2, controllers: 1 });
+    const lab = await startLab(t, {
+      nodes: 2,
+      controllers: 1,
+      agentOptions: ["--cni-conf-dir", CNI_FOLDER],
+    });
     await withPods(lab);
     const [one, two] = pair(lab);
 
@@ -88,6 +115,28 @@ describe("two agents", () => {
           names.join(" "),
         );
       }
+    });
+
+    await t.test("write a CNI list that the standard plugins join pods by", async () => {
+      const file = join(CNI_FOLDER, "10-twill.conflist");
+      const call = {
+        machine: one,
+        pod: "bylist",
+        list: await one.exec(["cat", file]),
+        portMappings: [{ hostPort: 8080, containerPort: 5201, protocol: "tcp" as const }],
+      };
+      const pod = await addPodByList(call);
+      const [neighbour, far] = lab.pods;
+      assert.ok(neighbour && far);
+      // The same network as the pods' that joined by subnet.env: one bridge, one count of addresses.
+      assert.notEqual(pod.ip, neighbour.ip);
+      for (const other of [neighbour, far]) assert.ok(await pingOnce(pod, other), other.ip);
+      assert.ok(await pingOnce(far, pod));
+      await answersOnHostPort(pod, two, `${one.id.ip}:8080`);
+      await removeFromNetwork(call);
+      const addresses = await one.exec(["ls", "/var/lib/cni/networks/cbr0"]);
+      assert.ok(!addresses.includes(pod.ip), addresses);
+      await one.exec(["ip", "netns", "del", pod.name]);
     });
 
     await t.test("SIGTERM changes nothing, and the restart resumes with the same MAC", async () => {
@@ -163,7 +212,10 @@ describe("two agents", () => {
       await lab.unit(one.name).stop();
       await one.exec(["ip", "link", "add", "flannel.9", "type", "bridge"]);
       await one.exec(["ip", "route", "add", "10.200.0.0/24", "via", "10.99.255.254"]);
-      await one.exec([process.execPath, AGENT, "cleanup", "--purge"]);
+      await one.exec(["touch", `${CNI_FOLDER}/99-other.conflist`]);
+      const cleanup = [AGENT, "cleanup", "--purge", "--cni-conf-dir", CNI_FOLDER];
+      await one.exec([process.execPath, ...cleanup]);
+      assert.equal(await one.exec(["ls", CNI_FOLDER]), "99-other.conflist\n");
       const links = await one.exec(["ip", "-o", "link", "show"]);
       assert.ok(!links.includes("flannel.1:"), links);
       assert.ok(links.includes("flannel.9:"), "a device of another kind was removed");
@@ -174,7 +226,7 @@ describe("two agents", () => {
       const state = await one.tryExec(["ls", "-A", "/var/lib/twill"]);
       assert.equal(state.stdout.trim(), "");
       // Twice is no mistake.
-      await one.exec([process.execPath, AGENT, "cleanup", "--purge"]);
+      await one.exec([process.execPath, ...cleanup]);
     });
   });
 });

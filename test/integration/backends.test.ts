@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import type { Lab, LabOptions } from "../../scripts/testbed/lab.ts";
 import type { Machine } from "../../scripts/testbed/machine.ts";
-import type { Pod } from "../../scripts/testbed/pods.ts";
+import { addPodByList, type Pod } from "../../scripts/testbed/pods.ts";
 import { until } from "../../scripts/testbed/poll.ts";
 import { CONFIG_KEY } from "../../scripts/testbed/registry.ts";
 import { startLab } from "../support/lab.ts";
@@ -21,7 +21,9 @@ async function twoNodes(
   config: Readonly<Record<string, unknown>>,
   more: Partial<LabOptions> = {},
 ): Promise<{ lab: Lab; a: Machine; b: Machine }> {
-  const options = { nodes: 2, controllers: 1, config: JSON.stringify(config), ...more };
+  const agentOptions = ["--cni-conf-dir", "/run/cni"];
+  const base = { nodes: 2, controllers: 1, config: JSON.stringify(config), agentOptions };
+  const options = { ...base, ...more };
   const lab = await startLab(t, options);
   await Promise.all(lab.nodes.map((node) => lab.addPod(node)));
   const [a, b] = lab.nodes;
@@ -44,6 +46,15 @@ async function answers(from: Pod, ip: string): Promise<void> {
     const { code } = await from.machine.tryExecInPod(from.name, argv);
     return code === 0 ? true : undefined;
   });
+}
+
+/** A pod that joins by the agent's CNI list reaches one that joined by subnet.env, in each family. */
+async function listWorks(lab: Lab, node: Machine): Promise<void> {
+  const list = node.readRunFile("cni/10-twill.conflist") ?? "";
+  const pod = await addPodByList({ machine: node, pod: "bylist", list });
+  const far = lab.pods.find(({ machine }) => machine !== node);
+  assert.equal(pod.ips.length, far?.ips.length);
+  for (const ip of far?.ips ?? []) await answers(pod, ip);
 }
 
 function routes(node: Machine, ...more: readonly string[]): Promise<string> {
@@ -94,6 +105,9 @@ describe("backends end to end", () => {
     assert.match(await a.exec(["ip", "link", "show", "flannel-v6.1"]), / mtu 1430 /);
     // Containers have one MTU for both families: the smaller.
     assert.match(a.readRunFile("flannel/subnet.env") ?? "", /^FLANNEL_MTU=1430$/m);
+    await listWorks(lab, a);
+    const inPod = ["cat", "/sys/class/net/eth0/mtu"];
+    assert.equal((await a.execInPod("bylist", inPod)).trim(), "1430");
   });
 
   it("host-gw with IPv6 alone tells nodes apart by their IPv6 addresses", async (t) => {
@@ -102,6 +116,7 @@ describe("backends end to end", () => {
     assert.match(await routes(a, "-6"), /^fd44:.*\/64 via .* dev eth0/m);
     const leases = await lab.registry.list("/coreos.com/network/subnets/");
     assert.equal(new Set(leases.map(({ value }) => value)).size, 2);
+    await listWorks(lab, a);
   });
 
   it("extension runs the operator's commands, and alloc after it leaves nothing", async (t) => {

@@ -134,6 +134,16 @@ describe("mistakes", () => {
   });
 });
 
+describe("--cni-conf-dir", () => {
+  it("is nothing unless it is given", () => {
+    assert.equal(options(ENOUGH).cniConfDir, undefined);
+    assert.equal(
+      options([...ENOUGH, "--cni-conf-dir=/etc/cni/net.d"]).cniConfDir,
+      "/etc/cni/net.d",
+    );
+  });
+});
+
 describe("cleanup", () => {
   it("needs neither controllers nor TLS", () => {
     assert.equal(parse(["cleanup"]).kind, "cleanup");
