@@ -10,6 +10,7 @@ import { EXIT_CODES } from "./exit-codes.ts";
 import { addPkiVerbs } from "./pki/pki-verbs.ts";
 import { renderReference } from "./reference.ts";
 import { type OutputFormat, Terminal } from "./terminal.ts";
+import { addHistoryVerbs } from "./verbs/history-verbs.ts";
 import { addIpamVerbs } from "./verbs/ipam-verbs.ts";
 import { addLookVerbs, type Session } from "./verbs/look-verbs.ts";
 import { addNodeVerbs } from "./verbs/node-verbs.ts";
@@ -57,6 +58,7 @@ const session: Session = {
   },
 };
 addLookVerbs(program, session);
+addHistoryVerbs(program, session);
 addNodeVerbs(program, session);
 addIpamVerbs(program, session);
 addWaitVerb(program, session);

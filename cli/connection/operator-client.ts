@@ -2,17 +2,41 @@
 import { readFile } from "node:fs/promises";
 import {
   type ChannelCredentials,
+  type Client,
   credentials,
   Metadata,
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
 import { TwillError } from "../../common/errors.ts";
+import { fromCallError } from "../../common/rpc/call-error.ts";
 import { OperatorClient, type Status } from "../../proto/gen/twill/v1/operator.ts";
 import type { Connection, TlsFiles } from "./connection.ts";
 
 const DEADLINE_MS = 5_000;
 const MAX_MESSAGE_BYTES = 64 << 20;
+
+/** A change is made by the leader, which may have to be found first. */
+const CALL_DEADLINE_MS = 20_000;
+const CHANNEL_OPTIONS = {
+  "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+  "grpc.enable_channelz": 0,
+  "grpc.service_config_disable_resolution": 1,
+};
+
+type ServiceClient<C extends Client> = new (
+  address: string,
+  credentials: ChannelCredentials,
+  options: typeof CHANNEL_OPTIONS,
+) => C;
+
+/** Makes one unary call; the generated clients' methods have this form. */
+type Call<C, T> = (
+  client: C,
+  metadata: Metadata,
+  options: { readonly deadline: Date },
+  done: (error: ServiceError | null, reply: T) => void,
+) => unknown;
 
 /** What one controller said, or why it did not. */
 export type Answer<T> =
@@ -42,6 +66,43 @@ export class Operator {
     return this.#ask(controller, getStatus);
   }
 
+  /**
+   * One call of any service of the controllers, at the first that answers. What a controller
+   * says against the request is thrown as it is: another would say the same.
+   */
+  async call<C extends Client, T>(service: ServiceClient<C>, call: Call<C, T>): Promise<T> {
+    const reasons: string[] = [];
+    for (const controller of this.#connection.controllers) {
+      try {
+        return await this.#callOne(controller, service, call);
+      } catch (error) {
+        const fault = fromCallError(error, controller);
+        if (!isElsewhere(fault)) throw fault;
+        reasons.push(`${controller}: ${fault.message}`);
+      }
+    }
+    throw new TwillError("CONTROLLER_UNAVAILABLE", `no controller answers (${reasons.join("; ")})`);
+  }
+
+  async #callOne<C extends Client, T>(
+    controller: string,
+    service: ServiceClient<C>,
+    call: Call<C, T>,
+  ): Promise<T> {
+    const client = new service(controller, this.#credentials, CHANNEL_OPTIONS);
+    const options = { deadline: new Date(Date.now() + CALL_DEADLINE_MS) };
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        call(client, new Metadata(), options, (error, reply) => {
+          if (error === null) resolve(reply);
+          else reject(error);
+        });
+      });
+    } finally {
+      client.close();
+    }
+  }
+
   /** Asks the given controllers in turn until one answers; CONTROLLER_UNAVAILABLE lists every reason. */
   async #first<T>(call: (client: OperatorClient, deadline: Date) => Promise<T>): Promise<T> {
     const reasons: string[] = [];
@@ -57,11 +118,7 @@ export class Operator {
     controller: string,
     call: (client: OperatorClient, deadline: Date) => Promise<T>,
   ): Promise<Answer<T>> {
-    const client = new OperatorClient(controller, this.#credentials, {
-      "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
-      "grpc.enable_channelz": 0,
-      "grpc.service_config_disable_resolution": 1,
-    });
+    const client = new OperatorClient(controller, this.#credentials, CHANNEL_OPTIONS);
     try {
       const value = await call(client, new Date(Date.now() + DEADLINE_MS));
       return { kind: "answer", controller, value };
@@ -80,6 +137,11 @@ function getStatus(client: OperatorClient, deadline: Date): Promise<Status> {
       else reject(error);
     });
   });
+}
+
+/** Nobody there, or one who cannot help now: the next may. */
+function isElsewhere({ code }: TwillError): boolean {
+  return code === "CONTROLLER_UNAVAILABLE" || code === "SHUTTING_DOWN" || code === "NOT_LEADER";
 }
 
 function reasonOf(error: unknown): string {

@@ -10,15 +10,18 @@ import type { Metrics } from "../../common/metrics.ts";
 import { formatHostPort } from "../../common/net/host-port.ts";
 import { VERSION } from "../../common/version.ts";
 import { AllocatorService } from "../../proto/gen/twill/v1/fabric.ts";
+import { HistoryService } from "../../proto/gen/twill/v1/history.ts";
 import { type NodeStatus, OperatorService } from "../../proto/gen/twill/v1/operator.ts";
 import { loadPackageDefinition } from "../../proto/load.ts";
 import type { LeaseService } from "../lease/lease-service.ts";
 import type { Registrar } from "../lease/registrar.ts";
 import type { ControllerOptions } from "../options.ts";
+import type { Store } from "../store/store.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { createAllocatorService } from "./allocator-service.ts";
 import { createFabricService, FABRIC_DEFINITION, type Fabric } from "./fabric-service.ts";
 import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
+import { createHistoryService } from "./history-service.ts";
 import { Hub } from "./hub.ts";
 import { nodeStatuses } from "./node-status.ts";
 import { createOperatorService, leaderAddress } from "./operator-service.ts";
@@ -33,6 +36,7 @@ export interface ServeParts {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly random: () => number;
+  readonly store: Store;
   readonly views: ViewService;
   readonly registrar: Registrar;
   readonly service: LeaseService;
@@ -78,6 +82,8 @@ export async function serve(parts: ServeParts): Promise<Served> {
     group.signal,
   );
   server.addService({ definition: OperatorService, implementation: operator });
+  const history = createHistoryService(parts, group.signal);
+  server.addService({ definition: HistoryService, implementation: history });
   new ReflectionService(await loadPackageDefinition()).addToServer(server.server);
   const health = new HealthImplementation({ "": "NOT_SERVING" });
   health.addToServer(server.server);

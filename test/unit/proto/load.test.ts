@@ -8,6 +8,7 @@ import type { AnyDefinition, MessageTypeDefinition } from "@grpc/proto-loader";
 import fc from "fast-check";
 import { isJsonObject, type JsonObject } from "../../../common/config/json-fields.ts";
 import * as fabric from "../../../proto/gen/twill/v1/fabric.ts";
+import * as history from "../../../proto/gen/twill/v1/history.ts";
 import * as operator from "../../../proto/gen/twill/v1/operator.ts";
 import { loadPackageDefinition } from "../../../proto/load.ts";
 
@@ -62,7 +63,9 @@ function isMessage(entry: AnyDefinition): entry is MessageTypeDefinition<object,
 
 function codecOf(name: string): StaticCodec | undefined {
   const short = name.replace(/^twill\.v1\./, "");
-  const found: unknown = Object.entries({ ...fabric, ...operator }).find(([n]) => n === short)?.[1];
+  const found: unknown = Object.entries({ ...fabric, ...operator, ...history }).find(
+    ([n]) => n === short,
+  )?.[1];
   return isCodec(found) ? found : undefined;
 }
 
