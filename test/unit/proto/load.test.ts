@@ -30,6 +30,7 @@ describe("the package definition", () => {
     assert.deepEqual(services.sort(), [
       "twill.v1.Allocator",
       "twill.v1.Fabric",
+      "twill.v1.History",
       "twill.v1.Operator",
     ]);
   });
