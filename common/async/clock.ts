@@ -1,6 +1,4 @@
 /** Time as an argument: effects take a Clock, tests pass a manual one, only `main` makes the real one. */
-import { setTimeout as delay } from "node:timers/promises";
-
 export interface Clock {
   /** Milliseconds that never go backwards; the origin means nothing. */
   monotonicMs(): number;
@@ -16,16 +14,37 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   wallMs: () => Date.now(),
-  async sleep(ms, signal) {
-    signal.throwIfAborted();
-    try {
-      for (let left = ms; ; left -= MAX_TIMER_MS) {
-        await delay(Math.min(Math.max(left, 0), MAX_TIMER_MS), undefined, { signal });
-        if (!(left > MAX_TIMER_MS)) return;
+  sleep: (ms, signal) =>
+    // Not timers/promises: it makes an error with a stack for every wait that is cut short, and
+    // a controller under load cuts thousands a second short (3 % of its CPU, profiled).
+    new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(reasonOf(signal));
+        return;
       }
-    } catch (error) {
-      signal.throwIfAborted();
-      throw error;
-    }
-  },
+      let timer: NodeJS.Timeout | undefined;
+      const onAbort = (): void => {
+        clearTimeout(timer);
+        reject(reasonOf(signal));
+      };
+      const arm = (left: number): void => {
+        timer = setTimeout(
+          () => {
+            if (left > MAX_TIMER_MS) {
+              arm(left - MAX_TIMER_MS);
+              return;
+            }
+            signal.removeEventListener("abort", onAbort);
+            resolve();
+          },
+          Math.min(Math.max(left, 0), MAX_TIMER_MS),
+        );
+      };
+      signal.addEventListener("abort", onAbort, { once: true });
+      arm(ms);
+    }),
 };
+
+function reasonOf(signal: AbortSignal): Error {
+  return signal.reason instanceof Error ? signal.reason : new Error("aborted");
+}

@@ -1,6 +1,7 @@
 /** Work that may take only so long: its signal is aborted when the time is up, or the caller's is. */
 import type { TwillError } from "../errors.ts";
 import type { Clock } from "./clock.ts";
+import { OVER } from "./over.ts";
 
 export interface Deadline {
   readonly clock: Clock;
@@ -30,7 +31,7 @@ export async function withDeadline<T>(
     return await work(controller.signal);
   } finally {
     signal.removeEventListener("abort", onAbort);
-    timer.abort();
+    timer.abort(OVER);
     await timedOut;
   }
 }

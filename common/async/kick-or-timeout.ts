@@ -1,5 +1,6 @@
 /** Waits for a trigger, but no longer than a given time. */
 import type { Clock } from "./clock.ts";
+import { OVER } from "./over.ts";
 import type { Trigger } from "./trigger.ts";
 
 /** Resolves at a kick (and consumes it) or after `ms`; rejects with the signal's reason. */
@@ -18,6 +19,6 @@ export async function kickOrTimeout(
     await Promise.race([trigger.wait(over.signal), clock.sleep(ms, over.signal)]);
   } finally {
     signal.removeEventListener("abort", onAbort);
-    over.abort();
+    over.abort(OVER);
   }
 }

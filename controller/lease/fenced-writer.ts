@@ -10,6 +10,7 @@ import type { EtcdLeaseId, Revision } from "../../common/lease/lease.ts";
 import type { Entry, Leadership, Store, Transaction, TransactionOutcome } from "../store/store.ts";
 import type { Ledger } from "./ledger.ts";
 import { isFenced, isWritten, type PlannedWrite } from "./transaction.ts";
+import { WriteBatch } from "./write-batch.ts";
 
 export type WriteOutcome =
   | { readonly kind: "committed"; readonly revision: Revision }
@@ -32,9 +33,11 @@ const READ_BACK: BackoffPolicy = { initialMs: 200, maxMs: 2000, factor: 2, jitte
 
 export class FencedWriter {
   readonly #parts: FencedWriterParts;
+  readonly #batch: WriteBatch;
 
   constructor(parts: FencedWriterParts) {
     this.#parts = parts;
+    this.#batch = new WriteBatch(parts.store, parts.leadership);
   }
 
   /**
@@ -48,7 +51,7 @@ export class FencedWriter {
   ): Promise<WriteOutcome> {
     const { ledger, leadership } = this.#parts;
     ledger.hold(node, write);
-    const outcome = await this.#transact(transaction);
+    const outcome = await this.#transact(transaction, granted);
     switch (outcome.kind) {
       case "committed":
         return this.#committed(node, outcome.revision);
@@ -66,6 +69,7 @@ export class FencedWriter {
 
   async #transact(
     transaction: Transaction,
+    granted: EtcdLeaseId | undefined,
   ): Promise<
     | TransactionOutcome
     | { readonly kind: "unknown" }
@@ -73,6 +77,7 @@ export class FencedWriter {
   > {
     const { store, leadership } = this.#parts;
     try {
+      if (granted !== undefined) return await this.#batch.transact(transaction);
       return await store.transact(transaction, leadership.signal);
     } catch (error) {
       // Who is deposed in the middle knows nothing and may do nothing about it.

@@ -1,7 +1,7 @@
 /**
  * One term of leadership: decides against the ledger, writes one fenced transaction, and decides
  * again when the store had changed. Decisions are made one after the other, transactions run
- * side by side, so the rate is the store's. One thing at a time per node.
+ * side by side and together (write-batch.ts), so the rate is the store's. One thing at a time per node.
  */
 import type { Clock } from "../../common/async/clock.ts";
 import { Lanes } from "../../common/async/lanes.ts";
@@ -39,8 +39,8 @@ export interface LeaseTermParts {
 
 /** How often a decision is made anew because the store was changed by others. */
 const MAX_ATTEMPTS = 5;
-/** Transactions under way at once: etcd is busy with 50 (etcd3 notes 3), more only wait there. */
-const MAX_IN_FLIGHT = 64;
+/** Registrations under way at once: two full batches, and two more being granted etcd leases. */
+const MAX_IN_FLIGHT = 160;
 
 /** The etcd lease that was granted for a registration and not used yet. */
 interface Grant {

@@ -10,6 +10,7 @@
  * What is wrong with a message ends the stream with PROTOCOL_VIOLATION and says what it was.
  */
 import type { Clock } from "../../common/async/clock.ts";
+import { OVER } from "../../common/async/over.ts";
 import { TwillError } from "../../common/errors.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
 import type { Metrics } from "../../common/metrics.ts";
@@ -98,8 +99,8 @@ export class AgentStream {
   /** The stream is over, for whatever reason; idempotent. */
   closed(reason: string): void {
     if (this.#ended.signal.aborted) return;
-    this.#ended.abort();
-    this.#welcomed.abort();
+    this.#ended.abort(OVER);
+    this.#welcomed.abort(OVER);
     const open = this.#open;
     if (open === undefined) return;
     const { hub, log, clock, metrics } = this.#parts;
@@ -173,7 +174,7 @@ export class AgentStream {
       caller: this.#peer.identity,
     });
     this.#open = { subscriber, desk };
-    this.#welcomed.abort();
+    this.#welcomed.abort(OVER);
     subscriber.answer(encodeMessage({ $case: "welcome", value: this.#welcome() }));
     hub.add(subscriber);
     this.#logOpened(hello, answer);
