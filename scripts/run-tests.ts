@@ -1,10 +1,11 @@
 /**
  * Runs test tiers from dist/, as one run of node's test runner, so that its closing lines
  * count everything:
- *   node dist/scripts/run-tests.js [unit] [contract] [integration] [fault] [guest] [--only PATTERN]
+ *   node dist/scripts/run-tests.js [unit] [contract] [integration] [fault] [guest] [--only PATTERN] [--jobs N]
  *   node dist/scripts/run-tests.js soak --minutes N --seed S
  * Without a tier: all. Unit tests share one process (test/unit.ts); every other file has its
- * own, one at a time, because it owns namespaces, etcd and CPU. Exit codes: 0 good, 1 a test failed, 2 wrong usage.
+ * own, two at a time (--jobs N): most of their time they wait for an etcd lease to end, and a
+ * guest kernel has one CPU. Exit codes: 0 good, 1 a test failed, 2 wrong usage.
  */
 import { existsSync, readdirSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -27,6 +28,7 @@ const root = fileURLToPath(new URL("../test/", import.meta.url));
 const { values, positionals } = parseArgs({
   options: {
     only: { type: "string", default: "" },
+    jobs: { type: "string", default: "2" },
     minutes: { type: "string" },
     seed: { type: "string" },
   },
@@ -35,7 +37,9 @@ const { values, positionals } = parseArgs({
 const unknown = positionals.filter((tier) => tier !== SOAK && !TIERS.includes(tier));
 if (values.minutes !== undefined) process.env["TWILL_SOAK_MINUTES"] = values.minutes;
 if (values.seed !== undefined) process.env["TWILL_SOAK_SEED"] = values.seed;
+const jobs = Number(values.jobs);
 if (unknown.length > 0) refuse(unknown);
+else if (!Number.isSafeInteger(jobs) || jobs < 1) refuseJobs(values.jobs);
 else await main(positionals.length > 0 ? positionals : TIERS);
 
 async function main(wanted: readonly string[]): Promise<void> {
@@ -51,7 +55,7 @@ async function main(wanted: readonly string[]): Promise<void> {
   }
   const events = run({
     files,
-    concurrency: 1,
+    concurrency: wanted.includes(SOAK) ? 1 : jobs,
     timeout: wanted.includes(SOAK) ? NO_LIMIT_MS : TIMEOUT_MS,
   });
   events.on("test:fail", () => {
@@ -86,6 +90,11 @@ function refuse(words: readonly string[]): void {
     const hint = meant === undefined ? "" : `; did you mean ${meant}?`;
     say(`unknown test tier "${word}"${hint} (${TIERS.join(", ")}; --only PATTERN picks files)`);
   }
+  process.exitCode = 2;
+}
+
+function refuseJobs(text: string): void {
+  say(`--jobs takes a number from 1 on, not "${text}"`);
   process.exitCode = 2;
 }
 
