@@ -17,9 +17,18 @@ export const SETTLED_MS = 10_000;
 /** Spreads those that lost one controller together over the others' accept queues. */
 export const FAILOVER_SPREAD_MS = 200;
 
+/**
+ * From opening a stream to Welcome. A stopped controller's host still accepts connections, so
+ * the first round does not wait long for any; the rounds after it do, because controllers
+ * that are merely busy (a fleet returns) must not be left again and again.
+ */
+export const WELCOME_PATIENCE_MS = { first: 3000, most: 10_000 } as const;
+
 export interface Attempt {
   readonly endpoint: string;
   readonly delayMs: number;
+  /** How long to wait for Welcome. */
+  readonly patienceMs: number;
 }
 
 export class ControllerChoice {
@@ -44,7 +53,7 @@ export class ControllerChoice {
       this.#failedRounds += 1;
       this.#round = this.#shuffled();
     }
-    return { endpoint: this.#round.pop() ?? "", delayMs };
+    return { endpoint: this.#round.pop() ?? "", delayMs, patienceMs: this.#patienceMs() };
   }
 
   /** A stream that was welcomed has ended; `aliveMs` counts from Welcome. */
@@ -54,6 +63,12 @@ export class ControllerChoice {
     // The one just lost comes last (the end of the array is tried first).
     const others = this.#shuffled().filter((candidate) => candidate !== endpoint);
     this.#round = [endpoint, ...others];
+  }
+
+  /** Where there is no other one to try, there is no haste. */
+  #patienceMs(): number {
+    const { first, most } = WELCOME_PATIENCE_MS;
+    return this.#endpoints.length === 1 ? most : Math.min(first * 2 ** this.#failedRounds, most);
   }
 
   #delay(): number {

@@ -46,6 +46,8 @@ export class Outbox {
   #heartbeatMs = Number.POSITIVE_INFINITY;
   #heartbeatAtMs = Number.POSITIVE_INFINITY;
   #applied: AppliedTable | undefined;
+  /** Where the table stands, which a bookmark moves on without a pass of the kernel. */
+  #table: TablePosition | undefined;
   #acked: { readonly applied: AppliedTable; readonly atMs: number } | undefined;
   #state = { state: "starting", reason: "" };
   #isReportDue = false;
@@ -65,6 +67,13 @@ export class Outbox {
 
   applied(applied: AppliedTable): void {
     this.#applied = { ...applied, failures: applied.failures.slice(0, MAX_FAILURES) };
+    this.#moveOn();
+  }
+
+  /** The table stands here now. When it is the same as what was applied, so is its revision. */
+  tableAt(position: TablePosition): void {
+    this.#table = position;
+    this.#moveOn();
   }
 
   report(report: NodeReport): void {
@@ -96,6 +105,15 @@ export class Outbox {
     if (reportAtMs <= nowMs) return this.#sendReport(nowMs);
     if (this.#heartbeatAtMs <= nowMs) return this.#sendHeartbeat(nowMs);
     return { kind: "wait", untilMs: Math.min(ackAtMs, reportAtMs, this.#heartbeatAtMs) };
+  }
+
+  /** Passes of the kernel know the revision of the last change; a bookmark may have named a later one. */
+  #moveOn(): void {
+    const [applied, table] = [this.#applied, this.#table];
+    if (applied === undefined || table === undefined) return;
+    const { instance, revision, digest } = applied.position;
+    if (table.digest !== digest || table.instance !== instance) return;
+    if (table.revision > revision) this.#applied = { ...applied, position: table };
   }
 
   /** A table of another instance is no answer to this stream. */

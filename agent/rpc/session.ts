@@ -6,7 +6,7 @@
  * State        | means                                   | leaves by
  * -------------|-----------------------------------------|---------------------------------
  * waiting      | no stream; the next attempt is timed    | its time
- * connecting   | opened, Hello sent, not welcomed        | Welcome; failure; 10 s
+ * connecting   | opened, Hello sent, not welcomed        | Welcome; failure; 3 to 10 s
  * connected    | welcomed                                | failure; silence; a gap; shutdown
  */
 import type { Clock } from "../../common/async/clock.ts";
@@ -114,11 +114,11 @@ export class Session {
   async run(signal: AbortSignal): Promise<void> {
     const { choice, clock, events } = this.#options;
     for (;;) {
-      const { endpoint, delayMs } = choice.next();
+      const { endpoint, delayMs, patienceMs } = choice.next();
       await clock.sleep(delayMs, signal);
       events.connecting(endpoint);
       try {
-        await this.#hold(endpoint, signal);
+        await this.#hold(endpoint, patienceMs, signal);
       } catch (error) {
         signal.throwIfAborted();
         this.#ended(endpoint, TwillError.from(error));
@@ -127,10 +127,10 @@ export class Session {
   }
 
   /** One stream from Hello to its end, which is always a throw. */
-  async #hold(endpoint: string, signal: AbortSignal): Promise<void> {
+  async #hold(endpoint: string, patienceMs: number, signal: AbortSignal): Promise<void> {
     const { clock, open } = this.#options;
     const stream = await open(endpoint);
-    const guard = new SilenceGuard(clock, endpoint);
+    const guard = new SilenceGuard(clock, endpoint, patienceMs);
     const group = new TaskGroup(signal);
     const close = (): void => stream.close();
     group.signal.addEventListener("abort", close, { once: true });
@@ -226,7 +226,7 @@ export class Session {
   }
 
   #table(message: Extract<ControllerMessage, { kind: "table" }>, endpoint: string): void {
-    const { clock, events, lease, table } = this.#options;
+    const { clock, events, lease, outbox, table } = this.#options;
     if (message.leader !== undefined) events.leader(message.leader);
     const outcome = table.apply(message.table);
     if (outcome.kind === "out-of-step") {
@@ -234,6 +234,8 @@ export class Session {
         context: { endpoint },
       });
     }
+    outbox.tableAt(table.position);
+    if (message.table.kind === "bookmark") this.#wake.kick();
     if (outcome.kind === "held") return;
     if (lease.tableChanged(outcome.change, clock.monotonicMs())) {
       events.leaseLost(lease.lease?.key ?? "");

@@ -7,8 +7,6 @@ import { kickOrTimeout } from "../../common/async/kick-or-timeout.ts";
 import { Trigger } from "../../common/async/trigger.ts";
 import { TwillError } from "../../common/errors.ts";
 
-/** From opening the stream to Welcome. */
-export const WELCOME_TIMEOUT_MS = 10_000;
 /** How many heartbeat intervals of silence are too many. */
 const SILENT_INTERVALS = 3;
 /** After a stall of this process what arrived meanwhile is read before the verdict. */
@@ -18,12 +16,14 @@ export class SilenceGuard {
   readonly #clock: Clock;
   readonly #endpoint: string;
   readonly #limitChanged = new Trigger();
-  #limitMs = WELCOME_TIMEOUT_MS;
+  #limitMs: number;
   #heardAtMs: number;
 
-  constructor(clock: Clock, endpoint: string) {
+  /** `patienceMs`: from now to Welcome. */
+  constructor(clock: Clock, endpoint: string, patienceMs: number) {
     this.#clock = clock;
     this.#endpoint = endpoint;
+    this.#limitMs = patienceMs;
     this.#heardAtMs = clock.monotonicMs();
   }
 

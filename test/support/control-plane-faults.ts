@@ -6,12 +6,14 @@ import assert from "node:assert/strict";
 import { copyFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "../../common/async/clock.ts";
+import { CONTROLLER_PORT, ETCD_PORT } from "../../scripts/testbed/daemons.ts";
 import type { Lab } from "../../scripts/testbed/lab.ts";
 import type { Machine } from "../../scripts/testbed/machine.ts";
 import { until } from "../../scripts/testbed/poll.ts";
 import { PREFIX } from "../../scripts/testbed/registry.ts";
 import type { Role } from "../../scripts/testbed/topology.ts";
 import type { Unit } from "../../scripts/testbed/unit.ts";
+import { DelayLine } from "./delay-line.ts";
 import { cpuSeconds, type Fault, leaderOf, nextAllocation } from "./fault-run.ts";
 import { deleteLease, putForeignLease, routedEverywhere, waitReady } from "./lab-checks.ts";
 
@@ -27,6 +29,7 @@ export function controllerFaults(lab: Lab): Fault[] {
     { name: "the leader is stopped past its TTL and goes on", run: () => leaderStopped(lab) },
     { name: "the leader is cut off from etcd", run: () => leaderCutFrom(lab, "etcd") },
     { name: "the leader is cut off from the agents", run: () => leaderCutFrom(lab, "node") },
+    { name: "an agent starts while two controllers are stopped", run: () => metStopped(lab) },
     { name: "all controllers are gone while a peer goes", run: () => controllersGone(lab) },
     {
       name: "a live node's lease is deleted",
@@ -34,6 +37,7 @@ export function controllerFaults(lab: Lab): Fault[] {
       run: () => leaseDeleted(lab),
     },
     { name: "a fifth of the controllers' packets is lost", run: () => packetsLost(lab) },
+    { name: "agents' lines are 300 ms long and lose a fifth", run: () => agentsFarAway(lab) },
   ];
 }
 
@@ -41,6 +45,7 @@ export function controllerFaults(lab: Lab): Fault[] {
 export function etcdFaults(lab: Lab): Fault[] {
   return [
     { name: "one etcd member is killed", run: () => memberKilled(lab) },
+    { name: "etcd answers 500 ms later", run: () => etcdSlow(lab) },
     { name: "etcd loses its quorum and gets it back", run: () => quorumLost(lab) },
     { name: "every etcd member is started again", run: () => membersRestarted(lab) },
     { name: "etcd is compacted while a controller is away", run: () => compactedAway(lab) },
@@ -92,6 +97,21 @@ async function leaderCutFrom(lab: Lab, role: Role): Promise<string> {
   return `a change reached all nodes ${tookMs} ms after the cut`;
 }
 
+/** Their hosts accept connections; only the third answers. */
+async function metStopped(lab: Lab): Promise<string> {
+  const [answering, ...others] = units(lab, "controller");
+  const [agent] = units(lab, "node");
+  assert.ok(answering && agent);
+  await agent.stop();
+  for (const unit of others) unit.pause();
+  agent.start();
+  const since = systemClock.monotonicMs();
+  await waitReady(agent.machine);
+  const tookMs = Math.round(systemClock.monotonicMs() - since);
+  for (const unit of others) unit.resume();
+  return `the agent was ready after ${tookMs} ms`;
+}
+
 /** Meanwhile a peer goes and an agent starts anew: from its cached table, without taking anything away. */
 async function controllersGone(lab: Lab): Promise<string> {
   const controllers = units(lab, "controller");
@@ -130,13 +150,51 @@ async function leaseDeleted(lab: Lab): Promise<string> {
 
 async function packetsLost(lab: Lab): Promise<string> {
   for (const { machine } of units(lab, "controller")) await lab.underlay.lose(machine, 20);
+  const tookMs = await changeArrives(lab, 212);
+  await lab.underlay.healAll();
+  return `a change arrived in ${tookMs} ms`;
+}
+
+/** 300 ms in each direction, which no line on earth is, and every fifth packet lost. */
+async function agentsFarAway(lab: Lab): Promise<string> {
+  const targets = units(lab, "controller").map(({ machine }) => machine);
+  await using line = await DelayLine.start(lab, {
+    ...{ targets, port: CONTROLLER_PORT, delayMs: 300, lossPercent: 20 },
+  });
+  for (const node of lab.nodes) await line.divert(node);
+  await restartedOneByOne(lab);
+  const tookMs = await changeArrives(lab, 216);
+  return `a change is in all kernels after ${tookMs} ms`;
+}
+
+/** 250 ms in each direction between every controller and every member. */
+async function etcdSlow(lab: Lab): Promise<string> {
+  const targets = units(lab, "etcd").map(({ machine }) => machine);
+  await using line = await DelayLine.start(lab, { targets, port: ETCD_PORT, delayMs: 250 });
+  for (const { machine } of units(lab, "controller")) await line.divert(machine);
+  await restartedOneByOne(lab);
+  await leaderOf(lab);
+  const tookMs = await changeArrives(lab, 217);
+  return `allocation in ${await nextAllocation(lab)} ms, a change is in all kernels after ${tookMs} ms`;
+}
+
+/** Every connection of the controllers is made anew. */
+async function restartedOneByOne(lab: Lab): Promise<void> {
+  for (const unit of units(lab, "controller")) {
+    await unit.restart();
+    await waitReady(unit.machine);
+  }
+}
+
+/** How long a new lease takes into every kernel; it is withdrawn again. */
+async function changeArrives(lab: Lab, index: number): Promise<number> {
   const since = systemClock.monotonicMs();
-  const subnet = await putForeignLease(lab, 212);
+  const subnet = await putForeignLease(lab, index);
   await routedEverywhere(lab, subnet, true);
   const tookMs = Math.round(systemClock.monotonicMs() - since);
   await deleteLease(lab, subnet);
-  await lab.underlay.healAll();
-  return `a change arrived in ${tookMs} ms`;
+  await routedEverywhere(lab, subnet, false);
+  return tookMs;
 }
 
 async function memberKilled(lab: Lab): Promise<string> {

@@ -36,11 +36,14 @@ export class TcpProxy {
     server.on("connection", (client) => this.#accept(client));
   }
 
-  /** Listens on a free loopback port in front of `target`. */
-  static async start(target: TcpProxyTarget): Promise<TcpProxy> {
+  /** Listens in front of `target`, on a free loopback port unless told otherwise. */
+  static async start(
+    target: TcpProxyTarget,
+    listen: TcpProxyTarget = { host: "127.0.0.1", port: 0 },
+  ): Promise<TcpProxy> {
     const server = createServer();
     const proxy = new TcpProxy(server, target);
-    server.listen(0, "127.0.0.1");
+    server.listen(listen.port, listen.host);
     await once(server, "listening");
     return proxy;
   }

@@ -5,6 +5,7 @@ import {
   ControllerChoice,
   FAILOVER_SPREAD_MS,
   SETTLED_MS,
+  WELCOME_PATIENCE_MS,
 } from "../../../../agent/rpc/controller-choice.ts";
 import { seededRandom } from "../../../support/seeded-random.ts";
 
@@ -53,6 +54,19 @@ describe("the choice of a controller", () => {
     assert.ok((next?.delayMs ?? 0) < FAILOVER_SPREAD_MS);
     assert.notEqual(other?.endpoint, "b:1");
     assert.equal(last?.endpoint, "b:1");
+  });
+
+  it("leaves who does not answer soon in the first round, later in each that failed", () => {
+    const choice = new ControllerChoice(THREE, seededRandom(1));
+    const patience = Array.from({ length: 12 }, () => choice.next().patienceMs);
+    assert.deepEqual(patience, [
+      ...[3000, 3000, 3000],
+      ...[6000, 6000, 6000],
+      ...[10_000, 10_000, 10_000],
+      ...[10_000, 10_000, 10_000],
+    ]);
+    assert.equal(new ControllerChoice(["a:1"], seededRandom(1)).next().patienceMs, 10_000);
+    assert.deepEqual(WELCOME_PATIENCE_MS, { first: 3000, most: 10_000 });
   });
 
   it("keeps backing off from streams that end as soon as they are welcomed", () => {

@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { afterEach, beforeEach, describe, it } from "node:test";
 import { LeaseHolder } from "../../../../agent/lease/lease-holder.ts";
 import { PeerTable, type TableMessage } from "../../../../agent/peers/peer-table.ts";
-import { ControllerChoice } from "../../../../agent/rpc/controller-choice.ts";
+import { ControllerChoice, WELCOME_PATIENCE_MS } from "../../../../agent/rpc/controller-choice.ts";
 import type { ControllerMessage, Welcome } from "../../../../agent/rpc/controller-message.ts";
 import { Outbox } from "../../../../agent/rpc/outbox.ts";
 import { Session, type SessionEvents } from "../../../../agent/rpc/session.ts";
-import { WELCOME_TIMEOUT_MS } from "../../../../agent/rpc/silence.ts";
 import { type ErrorCode, TwillError } from "../../../../common/errors.ts";
 import type { Lease } from "../../../../common/lease/lease.ts";
 import { digestOf, formatDigest } from "../../../../common/lease/lease-digest.ts";
@@ -170,7 +169,7 @@ describe("a session", () => {
   it("never acknowledges what is only received", async () => {
     await bench.start();
     await bench.stream.say(WELCOME, ...snapshot(5, PEER));
-    await bench.clock.advance(2000);
+    await bench.clock.advance(1100);
     assert.ok(!bench.stream.kinds.includes("ack"));
   });
 
@@ -229,9 +228,28 @@ describe("a session", () => {
     assert.equal(bench.session.isConnected, true);
   });
 
+  it("acknowledges a revision that only a bookmark has named, once", async () => {
+    await bench.start();
+    await bench.stream.say(WELCOME, ...snapshot(5, PEER));
+    const { position } = bench.peers;
+    bench.session.applied({ position, failures: [], applyMs: 1 });
+    await bench.clock.advance(100);
+    const { digest } = position;
+    await bench.stream.say(table({ kind: "bookmark", revision: 9, digest }));
+    await bench.clock.advance(1100);
+    // A later pass that changed nothing knows only the revision of the last change.
+    bench.session.applied({ position, failures: [], applyMs: 1 });
+    await bench.clock.advance(1100);
+    const acks = bench.stream.heard.flatMap((body) => (body.$case === "ack" ? [body.value] : []));
+    assert.deepEqual(
+      acks.map(({ revision }) => revision),
+      [5, 9],
+    );
+  });
+
   it("gives up a controller that does not welcome it, or falls silent", async () => {
     await bench.start();
-    await bench.clock.advance(WELCOME_TIMEOUT_MS + 100);
+    await bench.clock.advance(WELCOME_PATIENCE_MS.first + 100);
     assert.deepEqual(bench.told, ["disconnected CONTROLLER_UNAVAILABLE false"]);
     await bench.clock.advance(200);
     const second = bench.stream;
