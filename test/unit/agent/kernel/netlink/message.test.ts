@@ -11,6 +11,7 @@ import {
   decodeNeighbourRemoval,
 } from "../../../../../agent/kernel/netlink/neighbour.ts";
 import { decodeRoute, decodeRouteLookup } from "../../../../../agent/kernel/netlink/route.ts";
+import { decodeWireguardPage } from "../../../../../agent/kernel/netlink/wireguard.ts";
 import { attribute, firstMessage, message } from "../../../../support/netlink-bytes.ts";
 
 const named = (): string => "eth0";
@@ -23,6 +24,7 @@ const DECODERS: readonly ((message: Message) => unknown)[] = [
   (m) => decodeFdb(m, named),
   (m) => decodeRoute(m, "both", named),
   decodeRouteLookup,
+  (m) => decodeWireguardPage(m, 0),
 ];
 
 /** Bodies that are nearly right: a plausible header, then attributes of any length. */
