@@ -4,6 +4,7 @@
  * and the host's name.
  */
 import { renderHelp, renderMarkdown } from "../common/config/option-help.ts";
+import { renderMan } from "../common/config/option-man.ts";
 import { type Environment, type GivenOption, parseOptions } from "../common/config/option-table.ts";
 import type { Level } from "../common/events.ts";
 import { formatHostPort, type HostPort } from "../common/net/host-port.ts";
@@ -11,6 +12,7 @@ import { formatIp } from "../common/net/ip.ts";
 import { nearest } from "../common/text/nearest.ts";
 import type { GivenOptions } from "./given-options.ts";
 import type { InterfaceWish } from "./host/interface-select.ts";
+import { AGENT_MAN_PAGE } from "./man-page.ts";
 import { AGENT_OPTION_TABLE } from "./option-table.ts";
 import type { TlsFiles } from "./rpc/channel.ts";
 
@@ -76,7 +78,7 @@ export function parseAgentCommand(
   const name = isNamed ? COMMANDS.find((known) => known === first) : "run";
   if (name === undefined) return { kind: "invalid", problems: [unknownCommand(first)] };
   if (name === "version") return { kind: "version" };
-  if (name === "help") return argv[1] === "--markdown" ? markdown() : help();
+  if (name === "help") return help(argv[1]);
   return parseArguments(name, isNamed ? argv.slice(1) : argv, env, hostName);
 }
 
@@ -108,13 +110,16 @@ function withFlannelsNames(env: Environment): Environment {
   return keyFile === undefined ? env : { FLANNELD_WIREGUARD_KEY_FILE: keyFile, ...env };
 }
 
-function help(): AgentCommand {
-  return { kind: "help", text: renderHelp(AGENT_OPTION_TABLE, USAGE) };
-}
-
-/** Not in the help: scripts/gen-docs makes docs/configuration.md of it. */
-function markdown(): AgentCommand {
-  return { kind: "help", text: renderMarkdown(AGENT_OPTION_TABLE) };
+/** The forms are for scripts/gen-docs and scripts/package, and not in the help themselves. */
+function help(form = ""): AgentCommand {
+  switch (form) {
+    case "--markdown":
+      return { kind: "help", text: renderMarkdown(AGENT_OPTION_TABLE) };
+    case "--man":
+      return { kind: "help", text: renderMan(AGENT_OPTION_TABLE, AGENT_MAN_PAGE) };
+    default:
+      return { kind: "help", text: renderHelp(AGENT_OPTION_TABLE, USAGE) };
+  }
 }
 
 function unknownCommand(word: string): string {

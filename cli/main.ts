@@ -7,6 +7,7 @@ import { Command, CommanderError, Option } from "commander";
 import { TwillError } from "../common/errors.ts";
 import { type ConnectionFlags, resolveConnection } from "./connection/connection.ts";
 import { EXIT_CODES } from "./exit-codes.ts";
+import { renderMan } from "./man-page.ts";
 import { addPkiVerbs } from "./pki/pki-verbs.ts";
 import { renderReference } from "./reference.ts";
 import { type OutputFormat, Terminal } from "./terminal.ts";
@@ -67,6 +68,10 @@ program
   .command("reference", { hidden: true })
   .description("docs/cli.md, for scripts/gen-docs")
   .action(() => void process.stdout.write(renderReference(program)));
+program
+  .command("man", { hidden: true })
+  .description("twillctl(1), for the package")
+  .action(() => void process.stdout.write(renderMan(program)));
 
 try {
   await program.parseAsync();

@@ -42,7 +42,7 @@ function section(command: Command, depth: number): string[] {
 }
 
 /** The command itself when it is the program, and its visible verbs. */
-function verbsOf(command: Command): Command[] {
+export function verbsOf(command: Command): Command[] {
   const verbs = command
     .createHelp()
     .visibleCommands(command)
@@ -50,13 +50,13 @@ function verbsOf(command: Command): Command[] {
   return command.parent === null ? [command, ...verbs] : verbs;
 }
 
-function fullName(command: Command): string {
+export function fullName(command: Command): string {
   const { parent } = command;
   return parent === null ? command.name() : `${fullName(parent)} ${command.name()}`;
 }
 
 /** As `--help` prints it, at one width whatever the terminal. */
-function helpOf(command: Command): string {
+export function helpOf(command: Command): string {
   const parts: string[] = [];
   command.configureOutput({
     writeOut: (text) => void parts.push(text),

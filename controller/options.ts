@@ -5,12 +5,14 @@
  */
 
 import { renderHelp, renderMarkdown } from "../common/config/option-help.ts";
+import { renderMan } from "../common/config/option-man.ts";
 import { type Environment, type GivenOption, parseOptions } from "../common/config/option-table.ts";
 import { TwillError } from "../common/errors.ts";
 import type { Level } from "../common/events.ts";
 import { isName } from "../common/identity/identity.ts";
 import type { HostPort } from "../common/net/host-port.ts";
 import type { LeasePolicy } from "./lease/decide.ts";
+import { CONTROLLER_MAN_PAGE } from "./man-page.ts";
 import { advertised, CONTROLLER_OPTION_TABLE, type GivenOptions } from "./option-table.ts";
 import { type EtcdOptions, parseEtcdOptions } from "./store/etcd-options.ts";
 import type { StormLimits } from "./view/expiry-storm.ts";
@@ -63,7 +65,7 @@ export function parseControllerCommand(
   hostName: string,
 ): ControllerCommand {
   if (argv[0] === "version") return { kind: "version" };
-  if (argv[0] === "help") return argv[1] === "--markdown" ? markdown() : help();
+  if (argv[0] === "help") return help(argv[1]);
   const parsed = parseOptions(argv, env, CONTROLLER_OPTION_TABLE);
   switch (parsed.kind) {
     case "help":
@@ -81,13 +83,18 @@ export function parseControllerCommand(
   }
 }
 
-function help(): ControllerCommand {
-  return { kind: "help", text: renderHelp(CONTROLLER_OPTION_TABLE, "[run|version] [options]") };
-}
-
-/** Not in the help: scripts/gen-docs makes docs/configuration.md of it. */
-function markdown(): ControllerCommand {
-  return { kind: "help", text: renderMarkdown(CONTROLLER_OPTION_TABLE) };
+/** The forms are for scripts/gen-docs and scripts/package, and not in the help themselves. */
+function help(form = ""): ControllerCommand {
+  switch (form) {
+    case "--markdown":
+      return { kind: "help", text: renderMarkdown(CONTROLLER_OPTION_TABLE) };
+    case "--man":
+      return { kind: "help", text: renderMan(CONTROLLER_OPTION_TABLE, CONTROLLER_MAN_PAGE) };
+    default: {
+      const { usage } = CONTROLLER_MAN_PAGE;
+      return { kind: "help", text: renderHelp(CONTROLLER_OPTION_TABLE, usage) };
+    }
+  }
 }
 
 function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): ControllerOptions {

@@ -49,7 +49,8 @@ function ignoredMarkdown<V extends object>(table: OptionTable<V>): string[] {
 
 type Described = OptionSpec<unknown>;
 
-function groupsOf<V extends object>(table: OptionTable<V>): Map<string, Described[]> {
+/** The options by their headings, in the order of the table. */
+export function groupsOf<V extends object>(table: OptionTable<V>): Map<string, Described[]> {
   const groups = new Map<string, Described[]>();
   for (const key in table.options) {
     const spec = table.options[key];
@@ -58,11 +59,13 @@ function groupsOf<V extends object>(table: OptionTable<V>): Map<string, Describe
   return groups;
 }
 
-function synopsis(spec: Described): string {
+/** "--mtu BYTES" */
+export function synopsis(spec: Described): string {
   return spec.placeholder === undefined ? `--${spec.flag}` : `--${spec.flag} ${spec.placeholder}`;
 }
 
-function meaning(spec: Described): string {
+/** Help with default. */
+export function meaning(spec: Described): string {
   const repeat = spec.isRepeatable ? " Repeatable." : "";
   const fallback = spec.fallbackText === "" ? "" : ` (default: ${spec.fallbackText})`;
   return `${spec.help}${repeat}${fallback}`;
