@@ -1,7 +1,7 @@
 /**
  * Runs test tiers from dist/, as one run of node's test runner, so that its closing lines
  * count everything:
- *   node dist/scripts/run-tests.js [unit] [contract] [integration] [fault] [guest] [--only PATTERN] [--jobs N]
+ *   node dist/scripts/run-tests.js [TIER...] [--only PATTERN] [--jobs N]
  *   node dist/scripts/run-tests.js soak --minutes N --seed S
  * Without a tier: all. Unit tests share one process (test/unit.ts); every other file has its
  * own, two at a time (--jobs N): most of their time they wait for an etcd lease to end, and a
@@ -17,7 +17,7 @@ import { parseArgs } from "node:util";
 import { nearest } from "../common/text/nearest.ts";
 import { withHeadings } from "./test-events.ts";
 
-const TIERS = ["unit", "contract", "integration", "fault", "guest"];
+const TIERS = ["unit", "contract", "integration", "fault", "package", "guest"];
 /** Only on request: it takes as long as it is told. */
 const SOAK = "soak";
 /** A file that takes longer hangs. */

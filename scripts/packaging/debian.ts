@@ -25,8 +25,8 @@ export async function makeDebianPackage(job: PackageJob): Promise<string> {
   const kibibytes = Number.parseInt(size, 10);
   await writeFile(join(dpkg, "control"), control(job, architecture, kibibytes));
   const file = join(job.out, `twill_${job.version}-${job.revision}_${architecture}.deb`);
-  // Gzip: a tenth larger than xz, built in a fifth of the time.
-  await run(["dpkg-deb", "--root-owner-group", "-Zgzip", "--build", tree, file], {
+  const compress = `-Z${job.compress}`;
+  await run(["dpkg-deb", "--root-owner-group", compress, "--build", tree, file], {
     timeoutMs: TIMEOUT_MS,
   });
   return file;

@@ -11,6 +11,8 @@ export interface PackageJob {
   readonly version: string;
   /** Of the Debian package: the same Twill, packaged again. */
   readonly revision: string;
+  /** Of the Debian package, as dpkg-deb calls it: gzip, xz, none. */
+  readonly compress: string;
 }
 
 export const PROGRAMS = [

@@ -17,6 +17,7 @@ const { values } = parseArgs({
   options: {
     out: { type: "string", default: join(root, "dist/package") },
     revision: { type: "string", default: "1" },
+    compress: { type: "string", default: "gzip" },
     only: { type: "string", default: KINDS.join(",") },
   },
 });
@@ -31,8 +32,8 @@ const work = await mkdtemp(join(tmpdir(), "twill-package-"));
 try {
   await mkdir(values.out, { recursive: true });
   const lock = await readFile(join(root, "package-lock.json"), "utf8");
-  const { out, revision } = values;
-  const job = { root, work, out, version: VERSION, revision };
+  const { out, revision, compress } = values;
+  const job = { root, work, out, version: VERSION, revision, compress };
   if (wanted.includes("deb") || wanted.includes("tar")) await stagePrefix(job, lock);
   if (wanted.includes("deb")) say(await makeDebianPackage(job));
   if (wanted.includes("tar")) say(await makeTarball(job));
