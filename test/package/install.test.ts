@@ -53,6 +53,18 @@ describe("the Debian package", why === undefined ? {} : { skip: why }, () => {
       await machine.untilProperty(AGENT, "StatusText", /^ready$/);
     });
 
+    await t.test("a reload reads the files again in the same process", async () => {
+      const machine = fleet.machine("alpha");
+      for (const unit of [CONTROLLER, AGENT]) {
+        const pid = await machine.property(unit, "MainPID");
+        await machine.run("systemctl", "reload", unit);
+        await until(`${unit} has said so`, async () =>
+          (await machine.run("journalctl", "-o", "cat", "-u", unit)).includes("process.reloading"),
+        );
+        assert.equal(await machine.property(unit, "MainPID"), pid);
+      }
+    });
+
     await t.test("a daemon that is killed comes back by itself", async () => {
       const machine = fleet.machine("alpha");
       for (const unit of [CONTROLLER, AGENT]) {
