@@ -17,6 +17,7 @@ export interface GivenOptions {
   readonly ifaceCanReach: Ip | undefined;
   readonly publicIp: Ip | undefined;
   readonly publicIpv6: Ip | undefined;
+  readonly tunnelTxChecksumOff: boolean;
   readonly ipMasq: boolean;
   readonly ipMasqFullyRandomDisable: boolean;
   readonly iptablesForwardRules: boolean;

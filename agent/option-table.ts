@@ -83,7 +83,9 @@ const controlOptions: Specs<
 };
 
 const HOST = "Interface and addresses";
-const hostOptions: Specs<"iface" | "ifaceRegex" | "ifaceCanReach" | "publicIp" | "publicIpv6"> = {
+const hostOptions: Specs<
+  "iface" | "ifaceRegex" | "ifaceCanReach" | "publicIp" | "publicIpv6" | "tunnelTxChecksumOff"
+> = {
   iface: repeatableOption<string>({
     flag: "iface",
     help: "External interface by name or address. The first that fits, then --iface-regex, then --iface-can-reach; without any of them the interface of the default route.",
@@ -124,6 +126,12 @@ const hostOptions: Specs<"iface" | "ifaceRegex" | "ifaceCanReach" | "publicIp" |
     help: "IPv6 address that peers reach this node by; the interface's when not given.",
     group: HOST,
     family: 6,
+  }),
+  tunnelTxChecksumOff: booleanOption({
+    flag: "tunnel-tx-checksum-off",
+    help: "Keep tx-checksum-ip-generic off on the tunnel device (vxlan, ipip, wireguard): the way out where a network card spoils the checksums of wrapped packets.",
+    group: HOST,
+    fallback: false,
   }),
 };
 

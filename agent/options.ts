@@ -44,6 +44,7 @@ export interface RuleOptions {
   readonly forwardRules: boolean;
   readonly resyncMs: number;
   readonly blackholeRoute: boolean;
+  readonly txChecksumOff: boolean;
 }
 
 export type AgentCommand =
@@ -148,6 +149,7 @@ function compile(given: GivenOptions, hostName: string): AgentOptions {
       forwardRules: given.iptablesForwardRules,
       resyncMs: given.iptablesResync * 1000,
       blackholeRoute: given.ipBlackholeRoute,
+      txChecksumOff: given.tunnelTxChecksumOff,
     },
     subnetFile: given.subnetFile,
     cniConfDir: given.cniConfDir === "" ? undefined : given.cniConfDir,

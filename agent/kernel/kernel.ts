@@ -35,6 +35,8 @@ export interface LinkState {
   readonly ipip?: IpipInfo;
   /** Present for kind "wireguard"; not in events. */
   readonly wireguard?: WireguardInfo;
+  /** tx-checksum-ip-generic of a vxlan, ipip or wireguard device; not in events. */
+  readonly txChecksum?: boolean;
 }
 
 export interface VxlanInfo {
@@ -103,6 +105,7 @@ export interface LinkChange {
   readonly mac?: Mac;
   /** Key and port of a WireGuard device; its peers and their sessions stay. */
   readonly wireguard?: Pick<WireguardLink, "privateKey" | "listenPort">;
+  readonly txChecksum?: boolean;
 }
 
 export type KernelChange =

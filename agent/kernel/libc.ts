@@ -26,6 +26,9 @@ const cSend: Call<[number, Uint8Array, number, number]> = libc.func(
 const cRecv: Call<[number, Uint8Array, number, number]> = libc.func(
   "intptr_t recv(int, void *, size_t, int)",
 );
+const cIoctl: Call<[number, number, Uint8Array]> = libc.func(
+  "int ioctl(int, unsigned long, void *)",
+);
 const cSetns: Call<[number, number]> = libc.func("int setns(int, int)");
 
 export function socket(family: number, type: number, protocol: number): number {
@@ -58,6 +61,16 @@ export function recvOnPool(fd: number, into: Uint8Array): Promise<number> {
 /** Takes one datagram if there is one, else -EAGAIN. */
 export function recvNow(fd: number, into: Uint8Array): number {
   return outcome(cRecv(fd, into, into.length, MSG_TRUNC | MSG_DONTWAIT));
+}
+
+/** The kernel may write into `argument`, and into memory that it points to. */
+export function ioctlOnPool(fd: number, request: number, argument: Uint8Array): Promise<number> {
+  return onPool((done) => cIoctl.async(fd, request, argument, done));
+}
+
+/** Where the bytes are; good as long as somebody holds them. */
+export function addressOf(bytes: Uint8Array): bigint {
+  return koffi.address(bytes);
 }
 
 /**

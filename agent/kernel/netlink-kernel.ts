@@ -48,6 +48,7 @@ import {
 } from "./netlink/route.ts";
 import { NetlinkSocket } from "./netlink/socket.ts";
 import { WireguardSocket } from "./netlink/wireguard-socket.ts";
+import { readTxChecksum } from "./tx-checksum.ts";
 
 export interface NetlinkKernelOptions {
   /** Path of another network namespace; default: the process's own. */
@@ -58,6 +59,7 @@ export interface NetlinkKernelOptions {
 const REQUEST_RECEIVE_BYTES = 4 << 20;
 /** 20,000 peers that go at once make 80,000 events, each 768 bytes in the kernel (it doubles this). */
 const MONITOR_RECEIVE_BYTES = 64 << 20;
+const TUNNEL_KINDS: ReadonlySet<string> = new Set(["vxlan", "ipip", "wireguard"]);
 
 export class NetlinkKernel implements Kernel, AsyncDisposable {
   readonly #netns: string | undefined;
@@ -90,12 +92,21 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
       signal,
     );
     const complete: LinkState[] = [];
-    for (const link of links) {
-      const wireguard =
-        link.kind === "wireguard" ? await this.#wireguard.info(link.name, signal) : undefined;
-      complete.push(wireguard === undefined ? link : { ...link, wireguard });
-    }
+    for (const link of links) complete.push(await this.#complete(link, signal));
     return complete;
+  }
+
+  /** What rtnetlink does not say of a tunnel. */
+  async #complete(link: LinkState, signal: AbortSignal): Promise<LinkState> {
+    if (!TUNNEL_KINDS.has(link.kind)) return link;
+    const txChecksum = await readTxChecksum(link.name, this.#netns);
+    const wireguard =
+      link.kind === "wireguard" ? await this.#wireguard.info(link.name, signal) : undefined;
+    return {
+      ...link,
+      ...(wireguard === undefined ? {} : { wireguard }),
+      ...(txChecksum === undefined ? {} : { txChecksum }),
+    };
   }
 
   listAddresses(signal: AbortSignal): Promise<readonly AddressState[]> {

@@ -13,7 +13,13 @@ import type { Secret } from "../../common/text/secret.ts";
 /** A device of ours, by name; it is created, adopted or made anew as a whole. */
 export type LinkSpec = VxlanLink | TunLink | IpipLink | WireguardLink;
 
-export interface VxlanLink {
+/** What every tunnel of the kernel's own has. */
+interface TunnelDevice {
+  /** tx-checksum-ip-generic is to be off; else it is left as it is. */
+  readonly txChecksumOff?: boolean;
+}
+
+export interface VxlanLink extends TunnelDevice {
   readonly kind: "vxlan";
   /** "flannel.<VNI>" or "flannel-v6.<VNI>". */
   readonly name: string;
@@ -40,7 +46,7 @@ export interface TunLink {
 }
 
 /** The ipip backend's device (contract 3.4): it has no remote, each route names its own. */
-export interface IpipLink {
+export interface IpipLink extends TunnelDevice {
   readonly kind: "ipip";
   readonly name: string;
   readonly mtuBytes: number;
@@ -48,7 +54,7 @@ export interface IpipLink {
 }
 
 /** The wireguard backend's device (contract 3.5). */
-export interface WireguardLink {
+export interface WireguardLink extends TunnelDevice {
   readonly kind: "wireguard";
   readonly name: string;
   readonly mtuBytes: number;

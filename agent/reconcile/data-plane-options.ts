@@ -9,6 +9,8 @@ export interface DataPlaneOptions {
   readonly firewallResyncMs: number;
   /** --ip-blackhole-route */
   readonly blackholeRoute: boolean;
+  /** --tunnel-tx-checksum-off */
+  readonly txChecksumOff: boolean;
   /** Networks of the run before (subnet.env): what it left there is ours to remove. */
   readonly previousNetworks: readonly Cidr[];
 }
@@ -25,6 +27,7 @@ export function dataPlaneOptions(
     },
     firewallResyncMs: rules.resyncMs,
     blackholeRoute: rules.blackholeRoute,
+    txChecksumOff: rules.txChecksumOff,
     previousNetworks,
   };
 }

@@ -18,9 +18,11 @@ import type { BackendPlanner, Registration } from "../plan/backend-planner.ts";
 import { blackholeRoutes } from "../plan/blackhole.ts";
 import { planFirewall } from "../plan/firewall.ts";
 import { objectsOf } from "../plan/kernel-object.ts";
+import type { LinkSpec } from "../plan/kernel-state.ts";
 import { makePlanner } from "../plan/make-planner.ts";
 import { networksOf } from "../plan/peer-context.ts";
 import { PlanBook } from "../plan/plan-book.ts";
+import { withoutTxChecksum } from "../plan/tx-checksum.ts";
 import type { PlanStamp } from "./board.ts";
 import type { ExtensionPort, TunnelPort } from "./data-path-ports.ts";
 import type { DataPlaneOptions } from "./data-plane-options.ts";
@@ -150,7 +152,17 @@ export class DataPlane implements NodeReconciler {
   #planDevices({ links }: BackendPlanner): void {
     const stamp = this.#stamp(undefined, false);
     const networks = this.#networks;
-    this.#reconciler.plan({ kind: "whole", links, objects: [], networks, stamp });
+    this.#reconciler.plan({
+      kind: "whole",
+      links: this.#linksOf(links),
+      objects: [],
+      networks,
+      stamp,
+    });
+  }
+
+  #linksOf(links: readonly LinkSpec[]): readonly LinkSpec[] {
+    return this.#options.txChecksumOff ? links.map(withoutTxChecksum) : links;
   }
 
   #planAll(book: PlanBook): void {
@@ -158,7 +170,7 @@ export class DataPlane implements NodeReconciler {
     this.#noteProblems(book);
     this.#reconciler.plan({
       kind: "whole",
-      links: state.links,
+      links: this.#linksOf(state.links),
       objects: objectsOf(state),
       networks: this.#networks,
       stamp: this.#stamp(this.#table.position, this.#table.isInSync),

@@ -11,7 +11,7 @@ import type { KernelEvent, LinkState } from "../kernel/kernel.ts";
 import { neighbourKey } from "../plan/kernel-state.ts";
 import type { Board } from "./board.ts";
 import type { KindDriver } from "./kind-driver.ts";
-import { lowerOf, macOf } from "./link-decision.ts";
+import { lowerOf, macOf, wantsTxChecksumOff } from "./link-decision.ts";
 
 /** What an event asks for. */
 export type EventVerdict =
@@ -83,9 +83,11 @@ function takeLink(board: Board, link: LinkState, removed: boolean, nowMs: number
   const spec = board.spec(link.name);
   if (spec === undefined) return takeUnderlay(board, link.name, removed || !link.up);
   const sameMac = macOf(spec) === undefined || link.mac === macOf(spec);
-  if (!removed && link.up && sameMac && link.mtuBytes === spec.mtuBytes) return "nothing";
+  const looksRight = !removed && link.up && sameMac && link.mtuBytes === spec.mtuBytes;
+  if (looksRight && !wantsTxChecksumOff(spec)) return "nothing";
   board.linksSuspect = true;
   board.linksSuspectSinceMs ??= nowMs;
+  if (looksRight) return "drift";
   for (const driver of board.drivers.all) driver.mustRead = true;
   // Somebody else's device of our name may have made room. (Our own attempts end in no removal.)
   return removed ? "drift-and-retry" : "drift";

@@ -46,6 +46,11 @@ export function macOf(spec: LinkSpec): Mac | undefined {
   return spec.kind === "vxlan" ? spec.mac : undefined;
 }
 
+/** What no event says: whoever hears of such a device must look. */
+export function wantsTxChecksumOff(spec: LinkSpec): boolean {
+  return spec.kind !== "tun" && spec.txChecksumOff === true;
+}
+
 /** The device as it should be, for reports of drift. */
 export function formatLink(spec: LinkSpec): string {
   const { name, kind, mtuBytes } = spec;
@@ -111,35 +116,37 @@ function vxlanMisfit(
   return undefined;
 }
 
-function changeInPlace(spec: LinkSpec, actual: LinkState): LinkDecision {
-  const wanted = macOf(spec);
-  const mac = wanted === undefined || actual.mac === wanted ? undefined : wanted;
-  const mtuBytes = actual.mtuBytes === spec.mtuBytes ? undefined : spec.mtuBytes;
-  const device = wireguardChange(spec, actual);
-  const found = [
-    ...(device === undefined ? [] : [device.found]),
-    ...(mac === undefined ? [] : [`MAC ${actual.mac ?? "none"}`]),
-    ...(mtuBytes === undefined ? [] : [`MTU ${actual.mtuBytes}`]),
-    ...(actual.up ? [] : ["down"]),
-  ];
-  if (found.length === 0) return { kind: "use" };
-  const set: LinkChange = {
-    ...(device === undefined ? {} : { wireguard: device.set }),
-    ...(mac === undefined ? {} : { mac }),
-    ...(mtuBytes === undefined ? {} : { mtuBytes }),
-    ...(actual.up ? {} : { up: true }),
-  };
-  return { kind: "change", set, found: found.join(", ") };
+/** One thing that is not as it should be on a living device, and what makes it right. */
+interface Correction {
+  readonly set: LinkChange;
+  readonly found: string;
 }
 
-function wireguardChange(
-  spec: LinkSpec,
-  { wireguard }: LinkState,
-): { readonly set: NonNullable<LinkChange["wireguard"]>; readonly found: string } | undefined {
+function changeInPlace(spec: LinkSpec, actual: LinkState): LinkDecision {
+  const mac = macOf(spec);
+  const corrections = [
+    wireguardCorrection(spec, actual),
+    mac === undefined || actual.mac === mac
+      ? undefined
+      : { set: { mac }, found: `MAC ${actual.mac ?? "none"}` },
+    actual.mtuBytes === spec.mtuBytes
+      ? undefined
+      : { set: { mtuBytes: spec.mtuBytes }, found: `MTU ${actual.mtuBytes}` },
+    wantsTxChecksumOff(spec) && actual.txChecksum === true
+      ? { set: { txChecksum: false }, found: "tx-checksum-ip-generic on" }
+      : undefined,
+    actual.up ? undefined : { set: { up: true }, found: "down" },
+  ].filter((correction) => correction !== undefined);
+  if (corrections.length === 0) return { kind: "use" };
+  const set: LinkChange = Object.assign({}, ...corrections.map((one) => one.set));
+  return { kind: "change", set, found: corrections.map(({ found }) => found).join(", ") };
+}
+
+function wireguardCorrection(spec: LinkSpec, { wireguard }: LinkState): Correction | undefined {
   if (spec.kind !== "wireguard") return undefined;
   const { publicKey, listenPort, privateKey } = spec;
   const key = wireguard?.publicKey;
   if (key === publicKey && wireguard?.listenPort === listenPort) return undefined;
   const found = `public key ${key ?? "none"}, port ${wireguard?.listenPort ?? "none"}`;
-  return { set: { privateKey, listenPort }, found };
+  return { set: { wireguard: { privateKey, listenPort } }, found };
 }

@@ -52,6 +52,12 @@ const IPV6_CONNECTED_METRIC = 256;
 /** IFNAMSIZ - 1. */
 const LONGEST_NAME = 15;
 
+/** A tunnel as it is made; it offloads checksums until told otherwise. */
+const NEW_TUNNEL = {
+  ...{ up: false, running: false, mac: undefined, lowerIndex: 0, vxlan: undefined },
+  txChecksum: true,
+};
+
 export interface FakeDevice {
   readonly name: string;
   /** undefined: a device without link addresses (tun). */
@@ -123,6 +129,7 @@ export class FakeNetwork {
       mtuBytes: Math.min(link.mtuBytes, lower.mtuBytes - vxlanOverhead(link.local)),
       mac: link.mac,
       lowerIndex: 0,
+      txChecksum: true,
       vxlan: {
         vni: link.vni,
         lowerIndex: lower.index,
@@ -140,9 +147,8 @@ export class FakeNetwork {
 
   #createWireguard({ name, mtuBytes, publicKey, listenPort }: WireguardLink): Verdict {
     const index = this.#nextIndex;
-    const state = { up: false, running: false, mac: undefined, lowerIndex: 0, vxlan: undefined };
     const wireguard = { publicKey, listenPort };
-    this.#addLink({ index, name, kind: "wireguard", mtuBytes, ...state, wireguard });
+    this.#addLink({ index, name, kind: "wireguard", mtuBytes, ...NEW_TUNNEL, wireguard });
     return DONE;
   }
 
@@ -177,9 +183,8 @@ export class FakeNetwork {
     );
     if (taken) return no("EEXIST");
     const index = this.#nextIndex;
-    const state = { up: false, running: false, mac: undefined, lowerIndex: 0, vxlan: undefined };
     const ipip = { local, remote: undefined };
-    this.#addLink({ index, name, kind: "ipip", mtuBytes, ...state, ipip });
+    this.#addLink({ index, name, kind: "ipip", mtuBytes, ...NEW_TUNNEL, ipip });
     return DONE;
   }
 
@@ -194,6 +199,7 @@ export class FakeNetwork {
       up: set.up ?? link.up,
       running: set.up ?? link.running,
       ...(set.wireguard === undefined ? {} : { wireguard: this.#cryptoOf(set.wireguard) }),
+      ...(set.txChecksum === undefined ? {} : { txChecksum: set.txChecksum }),
     };
     this.links.set(name, changed);
     this.#emit({ kind: "link", removed: false, link: changed });

@@ -172,6 +172,7 @@ function linkTests(open: Open, openMachine: OpenMachine): void {
       mtuBytes: 1450,
       mac: mac("02:00:00:00:00:01"),
       lowerIndex: 0,
+      txChecksum: true,
       vxlan: {
         vni: 1,
         lowerIndex: links.find((link) => link.name === "eth0")?.index,
@@ -234,6 +235,25 @@ function linkTests(open: Open, openMachine: OpenMachine): void {
     const refused = kernel.setLink(DEVICE, { mtuBytes: 1451 }, signal);
     await assert.rejects(refused, refusedWith("EINVAL"));
     await assert.rejects(kernel.setLink("eth9", { up: true }, signal), refusedWith("ENODEV"));
+  });
+
+  it("switches a tunnel's checksum offload, which a device made anew has again", async (t) => {
+    const kernel = await openMachine(t);
+    const offload = async (): Promise<boolean | undefined> =>
+      (await kernel.listLinks(signal)).find((link) => link.name === DEVICE)?.txChecksum;
+    assert.equal(await offload(), true);
+    await kernel.setLink(DEVICE, { txChecksum: false }, signal);
+    assert.equal(await offload(), false);
+    await kernel.setLink(DEVICE, { txChecksum: false, mtuBytes: 1400 }, signal);
+    assert.equal(await offload(), false);
+    await kernel.setLink(DEVICE, { txChecksum: true }, signal);
+    assert.equal(await offload(), true);
+    await kernel.setLink(DEVICE, { txChecksum: false }, signal);
+    await kernel.deleteLink(DEVICE, signal);
+    await kernel.createLink(vxlan(), signal);
+    assert.equal(await offload(), true);
+    const refused = kernel.setLink("eth9", { txChecksum: false }, signal);
+    await assert.rejects(refused, refusedWith("ENODEV"));
   });
 
   it("deletes a device, and has no quarrel with one that is not there", async (t) => {
@@ -553,6 +573,13 @@ function eventTests(openMachine: OpenMachine): void {
     await kernel.setLink(DEVICE, { up: true }, signal);
     assert.deepEqual(await events.told(), ["+ link up"]);
     assert.deepEqual(await describeObjects(kernel), ["02:00:00:00:01:07 dst 10.99.0.7 permanent"]);
+  });
+
+  it("tells of a switched checksum offload by a link event", async (t) => {
+    const kernel = await openMachine(t);
+    const events = listen(t, kernel);
+    await kernel.setLink(DEVICE, { txChecksum: false }, signal);
+    assert.deepEqual(await events.told(), ["+ link up"]);
   });
 
   it("loses IPv4 routes in silence, and neighbours, with the last IPv4 address", async (t) => {

@@ -2,6 +2,7 @@
 import { closeSync } from "node:fs";
 import type { LinkSpec, TunLink } from "../../plan/kernel-state.ts";
 import type { LinkChange } from "../kernel.ts";
+import { setTxChecksum } from "../tx-checksum.ts";
 import { refused, unsupportedLink } from "./errors.ts";
 import { encodeLinkChange, encodeLinkCreation, encodeLinkDeletion } from "./link.ts";
 import type { NetlinkLink } from "./link-info.ts";
@@ -30,15 +31,13 @@ export class LinkWrites {
   }
 
   async set(name: string, set: LinkChange, signal: AbortSignal): Promise<void> {
+    const { wireguard, txChecksum, ...plain } = set;
     // Before the device comes up, which is when it takes its port.
-    if (set.wireguard !== undefined) {
-      await this.#ports.wireguard.setDevice({ name, ...set.wireguard }, signal);
+    if (wireguard !== undefined) {
+      await this.#ports.wireguard.setDevice({ name, ...wireguard }, signal);
     }
-    const refusal = await this.#writeOne(
-      (writer, seq) => encodeLinkChange(writer, name, set, seq),
-      signal,
-    );
-    if (refusal !== undefined) throw refused(`change ${name}`, refusal.errno, refusal.sentence);
+    if (Object.keys(plain).length > 0) await this.#setPlain(name, plain, signal);
+    if (txChecksum !== undefined) await setTxChecksum(name, txChecksum, this.#ports.netns);
   }
 
   async delete(name: string, signal: AbortSignal): Promise<void> {
@@ -48,6 +47,14 @@ export class LinkWrites {
     );
     if (refusal === undefined || refusal.errno === "ENODEV") return;
     throw refused(`delete ${name}`, refusal.errno, refusal.sentence);
+  }
+
+  async #setPlain(name: string, set: LinkChange, signal: AbortSignal): Promise<void> {
+    const refusal = await this.#writeOne(
+      (writer, seq) => encodeLinkChange(writer, name, set, seq),
+      signal,
+    );
+    if (refusal !== undefined) throw refused(`change ${name}`, refusal.errno, refusal.sentence);
   }
 
   async #createByLink(link: NetlinkLink, signal: AbortSignal): Promise<void> {

@@ -59,6 +59,7 @@ describe("the defaults", () => {
       forwardRules: true,
       resyncMs: 5000,
       blackholeRoute: false,
+      txChecksumOff: false,
     });
     assert.equal(subnetFile, "/run/flannel/subnet.env");
     assert.equal(healthz, undefined);

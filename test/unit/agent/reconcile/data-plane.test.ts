@@ -55,7 +55,12 @@ class Bench implements AsyncDisposable {
       },
       {
         firewall: { masquerade: false, forwardRules: false, randomFully: true },
-        ...{ firewallResyncMs: 5_000, blackholeRoute: false, previousNetworks: [] },
+        ...{
+          firewallResyncMs: 5_000,
+          blackholeRoute: false,
+          txChecksumOff: false,
+          previousNetworks: [],
+        },
         ...options,
       },
     );
@@ -241,6 +246,20 @@ describe("the data plane", () => {
     await bench.settled();
     assert.deepEqual(bench.report?.failures, []);
     assert.match(bench.kernel.describe(), /route 10\.244\.1\.0\/24 dev cni0 proto 2/);
+  });
+
+  it("keeps checksum offload off where asked to, and reports who switched it on", async () => {
+    await using bench = new Bench(machine(), { txChecksumOff: true });
+    await bench.node({ own: OWN });
+    await bench.snapshot(7, [OWN]);
+    const { network } = bench.kernel;
+    assert.equal(network.links.get("flannel.1")?.txChecksum, false);
+    network.setLink("flannel.1", { txChecksum: true });
+    await bench.clock.advance(1000);
+    await bench.settled();
+    assert.equal(network.links.get("flannel.1")?.txChecksum, false);
+    const repaired = bench.reports.flatMap((report) => report.repaired);
+    assert.match(JSON.stringify(repaired), /tx-checksum-ip-generic on/);
   });
 
   it("reports how long the oldest change waited", async () => {

@@ -73,6 +73,19 @@ describe("deciding about a device", () => {
     });
   }
 
+  it("switches checksum offload off where that is asked for, and never on", () => {
+    const off = { ...SPEC, txChecksumOff: true };
+    assert.deepEqual(decide(device({ txChecksum: true }), off), {
+      kind: "change",
+      set: { txChecksum: false },
+      found: "tx-checksum-ip-generic on",
+    });
+    assert.equal(decide(device({ txChecksum: false }), off).kind, "use");
+    // A kernel that does not say has nothing to switch.
+    assert.equal(decide(device(), off).kind, "use");
+    assert.equal(decide(device({ txChecksum: false })).kind, "use");
+  });
+
   it("uses it where either side does not say: lower device, local address, port", () => {
     assert.equal(decide(device({}, { lowerIndex: 0 })).kind, "use");
     assert.equal(decide(device({}, { local: undefined })).kind, "use");
