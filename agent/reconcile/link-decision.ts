@@ -138,7 +138,7 @@ function changeInPlace(spec: LinkSpec, actual: LinkState): LinkDecision {
     actual.up ? undefined : { set: { up: true }, found: "down" },
   ].filter((correction) => correction !== undefined);
   if (corrections.length === 0) return { kind: "use" };
-  const set: LinkChange = Object.assign({}, ...corrections.map((one) => one.set));
+  const set = corrections.reduce<LinkChange>((all, one) => ({ ...all, ...one.set }), {});
   return { kind: "change", set, found: corrections.map(({ found }) => found).join(", ") };
 }
 
