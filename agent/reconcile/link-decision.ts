@@ -138,7 +138,8 @@ function changeInPlace(spec: LinkSpec, actual: LinkState): LinkDecision {
     actual.up ? undefined : { set: { up: true }, found: "down" },
   ].filter((correction) => correction !== undefined);
   if (corrections.length === 0) return { kind: "use" };
-  const set = corrections.reduce<LinkChange>((all, one) => ({ ...all, ...one.set }), {});
+  const set: LinkChange = {};
+  for (const correction of corrections) Object.assign(set, correction.set);
   return { kind: "change", set, found: corrections.map(({ found }) => found).join(", ") };
 }
 
