@@ -63,6 +63,8 @@ export const ERROR_TRAITS = {
   CONTROLLER_UNAVAILABLE: row("backoff", "UNAVAILABLE", "warn"),
   IDENTITY_REFUSED: row("backoff", "PERMISSION_DENIED", "error"),
   UNAUTHENTICATED: row("backoff", "UNAUTHENTICATED", "error"),
+  /** More connections, calls or messages than one peer may have. */
+  LIMIT_REACHED: row("backoff", "RESOURCE_EXHAUSTED", "warn"),
   INTERFACE_NOT_FOUND: row("backoff", "FAILED_PRECONDITION", "error"),
   KERNEL_REFUSED: row("backoff", "INTERNAL", "warn"),
   /** The kernel lacks a module, link type or feature. */

@@ -36,6 +36,7 @@ export const EVENTS = {
     "warn",
     "a connection was ended because its certificate is revoked or has expired; nodes",
   ),
+  "peer.limited": event("warn", "a peer was held back; which limit, and who"),
   "event.suppressed": event("warn", "how many repeats of an event were left out of the log"),
   // controller: store and leadership
   "store.connected": event("info", "etcd answers (again)"),

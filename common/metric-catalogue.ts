@@ -50,6 +50,12 @@ export const METRICS = {
     help: "Times this replica gained or lost leadership.",
     labels: ["change"],
   },
+  twill_limited_total: {
+    type: "counter",
+    on: "controller",
+    help: "Times that a peer was held back, by limit.",
+    labels: ["limit"],
+  },
   twill_table_revision: {
     type: "gauge",
     on: "controller",

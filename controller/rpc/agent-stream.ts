@@ -23,6 +23,7 @@ import type { ViewService } from "../view/view-service.ts";
 import type { AgentBody, Inbound } from "./agent-message.ts";
 import { admissionRefusal, type Peer } from "./hello-admission.ts";
 import { HEARTBEAT_MS, type Hub } from "./hub.ts";
+import type { TokenBuckets } from "./limits/token-buckets.ts";
 import type { Outlet } from "./outlet.ts";
 import { RegistrationDesk } from "./registration-desk.ts";
 import { answerMessage } from "./registration-wire.ts";
@@ -33,6 +34,8 @@ export interface AgentStreamParts {
   readonly hub: Hub;
   readonly registrar: Registrar;
   readonly clock: Clock;
+  /** How often each node may say Hello. */
+  readonly hellos: TokenBuckets;
   readonly log: Logger;
   readonly metrics: Metrics;
   /** This replica's own "host:port". */
@@ -170,7 +173,7 @@ export class AgentStream {
     const answerAs = (request: number, news: Registered | Refused): void =>
       this.#answer(request, news);
     const desk = new RegistrationDesk(node, {
-      ...{ registrar, metrics, spawn, answer: answerAs },
+      ...{ registrar, metrics, spawn, clock, answer: answerAs },
       caller: this.#peer.identity,
     });
     this.#open = { subscriber, desk };

@@ -10,14 +10,24 @@ import { FabricService } from "../../proto/gen/twill/v1/fabric.ts";
 import type { Frame } from "../view/stream-frames.ts";
 import { decodeAgentMessage, type Inbound } from "./agent-message.ts";
 import { AgentStream, type AgentStreamParts } from "./agent-stream.ts";
+import { HELLOS } from "./hello-admission.ts";
+import { TokenBucket, TokenBuckets } from "./limits/token-buckets.ts";
 import { listenTo, type SyncCall, SyncOutlet } from "./sync-stream.ts";
 
-export interface FabricServiceParts extends AgentStreamParts {
+export interface FabricServiceParts extends Omit<AgentStreamParts, "hellos"> {
+  /** Somebody was held back, and by which limit. */
+  readonly limited: (limit: string, key: string) => void;
   /** Destroys the connection of this peer ("address:port"). */
   readonly cut: (peer: string) => void;
   /** Who the certificate of the call's connection speaks for; undefined: plaintext. */
   readonly identityOf: (call: SyncCall) => FoundIdentity | undefined;
 }
+
+/**
+ * Of one agent, after Hello: an ack for each of at most fifty deltas a second, heartbeats,
+ * reports. Who says more is read more slowly, and TCP makes it wait.
+ */
+const MESSAGES = { burst: 500, perSecond: 100 } as const;
 
 /** The generated Sync, except that responses are bytes already and requests are checked. */
 const SYNC: MethodDefinition<Inbound, Frame> = {
@@ -42,7 +52,8 @@ export interface Fabric {
   endOlder(ageMs: number, reason: TwillError): void;
 }
 
-export function createFabricService(parts: FabricServiceParts): Fabric {
+export function createFabricService(given: FabricServiceParts): Fabric {
+  const parts = { ...given, hellos: new TokenBuckets(HELLOS) };
   const streams = new Set<AgentStream>();
   let over: TwillError | undefined;
   const sync = (call: SyncCall): void => {
@@ -54,7 +65,12 @@ export function createFabricService(parts: FabricServiceParts): Fabric {
       streams.delete(stream);
       stream.closed(reason);
     };
-    listenTo(call, { receive: (inbound) => stream.receive(inbound), closed });
+    const pace = new TokenBucket(MESSAGES, parts.clock.monotonicMs());
+    const tooFast = (): void => parts.limited("messages", stream.node ?? address);
+    listenTo(call, {
+      ...{ receive: (inbound) => stream.receive(inbound), closed, tooFast },
+      waitMs: () => pace.take(parts.clock.monotonicMs()),
+    });
     if (over !== undefined) stream.end(over);
   };
   return {

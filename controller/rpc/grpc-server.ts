@@ -16,10 +16,14 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import type { Clock } from "../../common/async/clock.ts";
 import { TwillError } from "../../common/errors.ts";
 import { formatHostPort, type HostPort } from "../../common/net/host-port.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import { callStatus } from "./call-status.ts";
+import { PeerLimits } from "./limits/peer-limits.ts";
+import { sourceOf } from "./limits/source.ts";
+import { TokenBuckets } from "./limits/token-buckets.ts";
 import { type PeerCertificate, readPeerCertificate } from "./tls/peer-certificate.ts";
 
 const BACKLOG = 4096;
@@ -30,8 +34,18 @@ const FIRST_CALL_MS = 10_000;
  * refuse less (agent-message.ts).
  */
 const MAX_MESSAGE_BYTES = 1024 * 1024;
-export const TLS_ADMISSION: AdmissionLimits = { inFlight: 64, waiting: 16_384 };
-export const PLAIN_ADMISSION: AdmissionLimits = { inFlight: 256, waiting: 16_384 };
+/** Of what nghttp2 keeps for one connection; the largest answer is a status of thousands of nodes. */
+const MAX_SESSION_MEGABYTES = 32;
+const WAITING = { waiting: 16_384, waitingOfOne: 8192 } as const;
+export const TLS_ADMISSION: AdmissionLimits = { inFlight: 64, inFlightOfOne: 16, ...WAITING };
+export const PLAIN_ADMISSION: AdmissionLimits = { inFlight: 256, inFlightOfOne: 128, ...WAITING };
+/**
+ * Handshakes from one address that come to nothing. Who gets as far as a call costs nothing, so
+ * that a thousand agents behind one address are none the worse.
+ */
+const VAIN_HANDSHAKES = { burst: 256, perSecond: 50 } as const;
+/** How long the reason may take to reach a peer whose connection is one too many. */
+const FAREWELL_MS = 200;
 
 export interface Service {
   readonly definition: ServiceDefinition;
@@ -44,6 +58,9 @@ export interface GrpcServerOptions {
   readonly admission: AdmissionLimits;
   /** Asked at every call, before anything of it is read; undefined: it may. */
   readonly refusalOf: (peer: ConnectedPeer) => TwillError | undefined;
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** Somebody was held back, and by which limit. */
+  readonly limited: (limit: string, source: string) => void;
 }
 
 /** The other end of a connection that has made a call. */
@@ -60,6 +77,8 @@ export class GrpcServer {
   readonly #injector: ConnectionInjector;
   readonly #sockets = new Map<string, Socket>();
   readonly #peers = new Map<string, ConnectedPeer>();
+  readonly #limits = new PeerLimits();
+  readonly #handshakes = new TokenBuckets(VAIN_HANDSHAKES);
   readonly #admission: Admission<Socket>;
   readonly #net: NetServer;
 
@@ -72,6 +91,7 @@ export class GrpcServer {
       // Another replica passes all its registrations on through one connection.
       "grpc.max_concurrent_streams": 100,
       "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
+      "grpc-node.max_session_memory": MAX_SESSION_MEGABYTES,
       "grpc.enable_channelz": 0,
       interceptors: [this.#guardCalls()],
     });
@@ -136,17 +156,21 @@ export class GrpcServer {
     socket.once("close", () => {
       if (this.#sockets.get(peer) === socket) {
         this.#sockets.delete(peer);
+        const certificate = this.#peers.get(peer)?.certificate;
+        if (certificate !== undefined) this.#limits.closed(certificate);
         this.#peers.delete(peer);
       }
       this.#settle(socket);
     });
-    switch (this.#admission.arrive(socket)) {
+    const source = sourceOf(socket.remoteAddress ?? "");
+    switch (this.#admission.arrive(socket, source)) {
       case "enter":
         this.#enter(socket);
         return;
       case "wait":
         return;
       case "refuse":
+        this.#options.limited("waiting", source);
         socket.destroy();
     }
   }
@@ -157,18 +181,30 @@ export class GrpcServer {
   }
 
   #enter(socket: Socket): void {
+    const source = sourceOf(socket.remoteAddress ?? "");
+    if (this.#handshakes.take(source, this.#options.clock.monotonicMs()) > 0) {
+      this.#options.limited("handshakes", source);
+      socket.destroy();
+      return;
+    }
     const late = setTimeout(() => socket.destroy(), FIRST_CALL_MS);
     const over = (): void => clearTimeout(late);
     socket.once("close", over);
-    socket.once("admitted", over);
+    socket.once("admitted", () => {
+      over();
+      this.#handshakes.giveBack(source);
+    });
     this.#injector.injectConnection(socket);
   }
 
   #guardCalls(): ServerInterceptor {
     return (_method, call) => {
       const address = call.getPeer();
-      const peer = this.#peers.get(address) ?? this.#firstCall(address, call);
-      const refusal = this.#options.refusalOf(peer);
+      const known = this.#peers.get(address);
+      const peer = known ?? peerOfCall(address, call);
+      if (known === undefined) this.#arrived(peer);
+      const refusal = this.#refusalOf(peer);
+      if (known === undefined) this.#settled(address, refusal);
       if (refusal === undefined) return new ServerInterceptingCall(call);
       const refuse = new ServerListenerBuilder()
         .withOnReceiveMetadata(() => call.sendStatus(callStatus(refusal)))
@@ -178,19 +214,37 @@ export class GrpcServer {
     };
   }
 
-  /** The connection is in: another may enter. */
-  #firstCall(address: string, call: ServerInterceptingCallInterface): ConnectedPeer {
-    const der = call.getAuthContext().sslPeerCertificate?.raw;
-    const certificate = der === undefined ? undefined : readPeerCertificate(der);
-    const peer = { address, certificate };
+  #arrived(peer: ConnectedPeer): void {
+    if (!this.#sockets.has(peer.address)) return;
+    this.#peers.set(peer.address, peer);
+    if (peer.certificate !== undefined) this.#limits.opened(peer.certificate);
+  }
+
+  #refusalOf(peer: ConnectedPeer): TwillError | undefined {
+    const refusal = this.#options.refusalOf(peer);
+    if (refusal !== undefined || peer.certificate === undefined) return refusal;
+    const limited = this.#limits.refusalOf(peer.certificate, this.#options.clock.monotonicMs());
+    if (limited !== undefined) this.#options.limited("calls", peer.certificate.title);
+    return limited;
+  }
+
+  /** The connection is in, or not worth keeping; either way another may enter. */
+  #settled(address: string, refusal: TwillError | undefined): void {
     const socket = this.#sockets.get(address);
-    if (socket !== undefined) {
-      this.#peers.set(address, peer);
+    if (socket === undefined) return;
+    if (refusal === undefined) {
       socket.emit("admitted");
       this.#settle(socket);
+      return;
     }
-    return peer;
+    const cut = setTimeout(() => socket.destroy(), FAREWELL_MS);
+    socket.once("close", () => clearTimeout(cut));
   }
+}
+
+function peerOfCall(address: string, call: ServerInterceptingCallInterface): ConnectedPeer {
+  const der = call.getAuthContext().sslPeerCertificate?.raw;
+  return { address, certificate: der === undefined ? undefined : readPeerCertificate(der) };
 }
 
 /** As grpc-js prints a call's peer. */

@@ -1,18 +1,22 @@
 /**
  * Takes one node's requests for its lease, one at a time. A Register that comes while another
- * is under way replaces the one that waits: only what the node wants now counts.
+ * is under way replaces the one that waits: only what the node wants now counts. Who asks
+ * all the time is answered ever more slowly, because each answer may cost etcd a transaction.
  */
+import type { Clock } from "../../common/async/clock.ts";
 import { type ErrorCode, TwillError } from "../../common/errors.ts";
 import type { Metrics } from "../../common/metrics.ts";
 import type { Register, Release } from "../../proto/gen/twill/v1/fabric.ts";
 import { addressRefusalOf, type Caller } from "../auth/authorize.ts";
 import { type Refused, type Registered, refused } from "../lease/allocator.ts";
 import type { NodeClaim, Registrar } from "../lease/registrar.ts";
+import { TokenBucket } from "./limits/token-buckets.ts";
 import { decodeRegister } from "./registration-wire.ts";
 
 export interface RegistrationDeskParts {
   readonly registrar: Registrar;
   readonly metrics: Metrics;
+  readonly clock: Clock;
   /** Whose stream it is; undefined: plaintext. */
   readonly caller: Caller;
   /** Runs work whose end nobody waits for, and reports its faults. */
@@ -20,10 +24,13 @@ export interface RegistrationDeskParts {
   readonly answer: (request: number, answer: Registered | Refused) => void;
 }
 
+const REQUESTS = { burst: 100, perSecond: 5 } as const;
+
 export class RegistrationDesk {
   readonly #node: string;
   readonly #parts: RegistrationDeskParts;
   readonly #claim: NodeClaim;
+  readonly #pace: TokenBucket;
   readonly #closed = new AbortController();
   /** Number of the newest Register; what was not asked for is told under it. */
   #request = 0;
@@ -33,6 +40,7 @@ export class RegistrationDesk {
   constructor(node: string, parts: RegistrationDeskParts) {
     this.#node = node;
     this.#parts = parts;
+    this.#pace = new TokenBucket(REQUESTS, parts.clock.monotonicMs());
     this.#claim = parts.registrar.open(node, (news) => parts.answer(this.#request, news));
   }
 
@@ -47,6 +55,7 @@ export class RegistrationDesk {
   /** The answer to a release is the table without the lease; only a refusal is told. */
   release({ request }: Release): void {
     this.#spawn(async () => {
+      await this.#inPace();
       const answer = await this.#claim.release(this.#closed.signal);
       if (answer.kind === "refused") this.#parts.answer(request, answer);
     });
@@ -59,7 +68,7 @@ export class RegistrationDesk {
 
   async #registerAll(): Promise<void> {
     try {
-      for (let next = this.#take(); next !== undefined; next = this.#take()) {
+      for (let next = await this.#take(); next !== undefined; next = await this.#take()) {
         this.#parts.answer(next.request, await this.#registerOne(next));
       }
     } finally {
@@ -67,10 +76,22 @@ export class RegistrationDesk {
     }
   }
 
-  #take(): Register | undefined {
+  /** The newest request when its turn has come; undefined: there is none. */
+  async #take(): Promise<Register | undefined> {
+    if (this.#waiting !== undefined) await this.#inPace();
     const next = this.#waiting;
     this.#waiting = undefined;
     return next;
+  }
+
+  async #inPace(): Promise<void> {
+    const { clock, metrics } = this.#parts;
+    for (;;) {
+      const waitMs = this.#pace.take(clock.monotonicMs());
+      if (waitMs === 0) return;
+      metrics.add("twill_limited_total", { limit: "registrations" });
+      await clock.sleep(waitMs, this.#closed.signal);
+    }
   }
 
   async #registerOne(register: Register): Promise<Registered | Refused> {

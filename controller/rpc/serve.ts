@@ -58,16 +58,22 @@ export interface Served {
 
 export async function serve(parts: ServeParts): Promise<Served> {
   const { options, log, clock, views, service, storeFault, group } = parts;
+  const limited = (limit: string, key: string): void => {
+    parts.metrics.add("twill_limited_total", { limit });
+    log.event("peer.limited", `${key} is held back: ${limit}`, { key: `${limit} ${key}`, limit });
+  };
   const server = new GrpcServer({
     listen: options.listen,
     credentials: parts.credentials.server,
     admission: options.tls === undefined ? PLAIN_ADMISSION : TLS_ADMISSION,
+    clock,
+    limited,
     refusalOf: ({ certificate }) => {
       const distrust = certificate && parts.credentials.distrustOf(certificate);
       return distrust && new TwillError("UNAUTHENTICATED", distrust.reason);
     },
   });
-  const { hub, fabric } = addFabric(server, parts);
+  const { hub, fabric } = addFabric(server, { ...parts, limited });
   const doubts = { ...parts, server, fabric, withdrawsLease: options.revokeWithdrawsLease };
   group.spawn((signal) =>
     parts.credentials.run(() => endDistrusted({ ...doubts, spawn: (w) => group.spawn(w) }), signal),
@@ -107,7 +113,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
 /** Agents' streams, and the hub that feeds them. */
 function addFabric(
   server: GrpcServer,
-  parts: ServeParts,
+  parts: ServeParts & { readonly limited: (limit: string, key: string) => void },
 ): { readonly hub: Hub; readonly fabric: Fabric } {
   const { options, views, group } = parts;
   const leader = (): string => leaderAddress(views);

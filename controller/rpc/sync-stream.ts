@@ -41,11 +41,24 @@ export class SyncOutlet implements Outlet {
 export interface SyncListener {
   receive(inbound: Inbound): void;
   closed(reason: string): void;
+  /** How long to read nothing more after a message; 0: go on. */
+  waitMs(): number;
+  /** It sends faster than it is read. */
+  tooFast(): void;
 }
 
 /** Hands everything that happens on the call to the listener, its end exactly once or more. */
 export function listenTo(call: SyncCall, listener: SyncListener): void {
-  call.on("data", (inbound: Inbound) => listener.receive(inbound));
+  let pause: NodeJS.Timeout | undefined;
+  call.on("data", (inbound: Inbound) => {
+    listener.receive(inbound);
+    const waitMs = listener.waitMs();
+    if (waitMs === 0) return;
+    listener.tooFast();
+    call.pause();
+    pause = setTimeout(() => call.resume(), waitMs);
+  });
+  call.on("close", () => clearTimeout(pause));
   call.on("end", () => {
     listener.closed("the agent ended it");
     call.end();

@@ -71,14 +71,19 @@ export class TestPki implements AsyncDisposable {
     return before;
   }
 
-  /** A certificate for this identity, written over the one it had before. */
-  async files(role: Identity["role"], name: string, wish: IssueWish = {}): Promise<TlsFileNames> {
+  /** A certificate for this identity, as text. */
+  async pair(role: Identity["role"], name: string, wish: IssueWish = {}): Promise<KeyPair> {
     const { fromMs = 0, altNames = LOOPBACK, admin = false } = wish;
     const identity: Identity =
       role === "operator"
         ? { role, trustDomain: DOMAIN, name, admin }
         : { role, trustDomain: DOMAIN, name };
-    const pair = await issue(this.#authority, { identity, altNames, validity: validity(fromMs) });
+    return issue(this.#authority, { identity, altNames, validity: validity(fromMs) });
+  }
+
+  /** The same as files, written over those it had before. */
+  async files(role: Identity["role"], name: string, wish: IssueWish = {}): Promise<TlsFileNames> {
+    const pair = await this.pair(role, name, wish);
     const path = (kind: string): string => join(this.folder, `${role}-${name}.${kind}`);
     await writeFile(path("key"), pair.keyPem, { mode: 0o600 });
     await writeFile(path("crt"), pair.certificatePem);

@@ -3,6 +3,7 @@
  * it once, but a stream may stand for months. Pure; the time is an argument.
  */
 import { X509Certificate } from "node:crypto";
+import { identityOfAltNames } from "../../../common/identity/identity.ts";
 import { certificateId, type RevocationList } from "../../../common/pki/revocation-list.ts";
 
 export interface PeerCertificate {
@@ -11,6 +12,8 @@ export interface PeerCertificate {
   /** For people: "CN=n1, serial 4af0…". */
   readonly title: string;
   readonly notAfterMs: number;
+  /** Speaks for another replica. */
+  readonly isController: boolean;
 }
 
 export interface Distrust {
@@ -21,11 +24,13 @@ export interface Distrust {
 
 export function readPeerCertificate(der: Buffer): PeerCertificate {
   const certificate = new X509Certificate(der);
-  const { subject, serialNumber, validTo } = certificate;
+  const { subject, serialNumber, validTo, subjectAltName } = certificate;
+  const found = identityOfAltNames(subjectAltName);
   return {
     id: certificateId(certificate),
     title: `the certificate ${subject.replaceAll("\n", " ")}, serial ${serialNumber.toLowerCase()},`,
     notAfterMs: Date.parse(validTo),
+    isController: found.kind === "identity" && found.identity.role === "controller",
   };
 }
 

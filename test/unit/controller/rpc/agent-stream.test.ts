@@ -9,7 +9,9 @@ import { LeaseService } from "../../../../controller/lease/lease-service.ts";
 import { Registrar } from "../../../../controller/lease/registrar.ts";
 import type { AgentBody } from "../../../../controller/rpc/agent-message.ts";
 import { AgentStream } from "../../../../controller/rpc/agent-stream.ts";
+import { HELLOS } from "../../../../controller/rpc/hello-admission.ts";
 import { Hub } from "../../../../controller/rpc/hub.ts";
+import { TokenBuckets } from "../../../../controller/rpc/limits/token-buckets.ts";
 import { nodeStatuses } from "../../../../controller/rpc/node-status.ts";
 import { ViewService } from "../../../../controller/view/view-service.ts";
 import type { Hello, Register } from "../../../../proto/gen/twill/v1/fabric.ts";
@@ -79,6 +81,7 @@ class Scene implements AsyncDisposable {
     this.parts = {
       ...parts,
       ...{ views: this.views, hub: this.hub, registrar, leader },
+      hellos: new TokenBuckets(HELLOS),
       controller: "ctl-1:7474",
       version: "9.9",
       spawn: (work) => this.#group.spawn(work),
@@ -152,6 +155,34 @@ describe("a stream", () => {
     await settle();
     await settle();
     assert.deepEqual(agent.answers, ["1 10.5.1.0-24", "2 10.5.1.0-24", "4 10.5.1.0-24"]);
+  });
+
+  it("is refused to a node that comes again and again, and to nobody else", async () => {
+    await using scene = await new Scene().start();
+    for (let time = 0; time < HELLOS.burst; time += 1) {
+      const agent = await scene.agent().hello("crashing");
+      assert.deepEqual(agent.outlet.names.slice(0, 1), ["welcome"]);
+    }
+    const late = await scene.agent().hello("crashing");
+    assert.equal(late.outlet.reason?.code, "LIMIT_REACHED");
+    const other = await scene.agent().hello("steady");
+    assert.equal(other.outlet.reason, undefined);
+    await scene.clock.advance(2000);
+    const again = await scene.agent().hello("crashing");
+    assert.equal(again.outlet.reason, undefined, "two seconds later it may once more");
+  });
+
+  it("answers a flood of requests in its pace, and never stops answering", async () => {
+    await using scene = await new Scene().start();
+    const agent = await scene.agent().hello("a");
+    for (let request = 1; request <= 110; request += 1) {
+      await agent.register(request, { publicIp: `10.99.0.${request}` });
+    }
+    const soon = agent.answers.length;
+    assert.ok(soon <= 100, `${soon} answers at once`);
+    await scene.clock.advance(1000);
+    await settle();
+    assert.match(agent.answers.at(-1) ?? "", /^110 /, "the newest is what counts");
   });
 
   it("refuses a malformed Register for good, and goes on", async () => {
