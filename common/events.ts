@@ -81,6 +81,10 @@ export const EVENTS = {
   // leases
   "lease.acquired": event("info", "a node got its subnet"),
   "lease.updated": event("info", "addresses or backend data of a lease changed in place"),
+  "leases.nudged": event(
+    "info",
+    "a round of --nudge-interval is over; how many leases were put again",
+  ),
   "lease.kept": event("debug", "a keep-alive was answered"),
   "lease.unkept": event("warn", "etcd did not take a keep-alive; it is tried again in time"),
   "lease.moved": event("warn", "a node's subnet changed; containers on the old one must move"),

@@ -17,6 +17,7 @@ import { decodeCandidate, encodeCandidate } from "./candidate-value.ts";
 import { readGauges } from "./gauges.ts";
 import { keepJournal } from "./journal/journal-keeper.ts";
 import { LeaseService } from "./lease/lease-service.ts";
+import { nudgeForEver } from "./lease/nudge.ts";
 import { Registrar } from "./lease/registrar.ts";
 import type { ControllerCommand, ControllerOptions } from "./options.ts";
 import { reportForEver } from "./report.ts";
@@ -107,8 +108,13 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   group.spawn((signal) => views.run(signal));
   group.spawn((signal) => registrar.run(signal));
   const journal = { ...parts, view: views.view, length: options.journalLength };
+  const nudging = { ...parts, view: views.view, intervalMs: options.nudgeIntervalMs };
   const lead = async (leadership: Leadership): Promise<void> => {
-    await Promise.all([service.lead(leadership), keepJournal(journal, leadership)]);
+    await Promise.all([
+      service.lead(leadership),
+      keepJournal(journal, leadership),
+      nudgeForEver(nudging, leadership),
+    ]);
   };
   group.spawn((signal) => runElection(election, lead, signal));
   group.spawn((signal) => buryDeadLeaders(others, signal));

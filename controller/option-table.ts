@@ -40,6 +40,7 @@ export interface GivenOptions {
   readonly subnetLeaseTtl: number;
   readonly leaderTtl: number;
   readonly journalLength: number;
+  readonly nudgeInterval: number;
   readonly expiryStormPercent: number;
   readonly expiryStormLeases: number;
   readonly ipv6BesideFlannel: boolean;
@@ -184,7 +185,8 @@ type LeaseNames =
   | "ipv6BesideFlannel"
   | "expiryStormPercent"
   | "expiryStormLeases"
-  | "journalLength";
+  | "journalLength"
+  | "nudgeInterval";
 
 const leaseOptions: Specs<LeaseNames> = {
   expiryStormPercent: integerOption({
@@ -213,6 +215,14 @@ const leaseOptions: Specs<LeaseNames> = {
     fallback: 5000,
     min: 100,
     max: 100_000,
+  }),
+  nudgeInterval: durationOption({
+    flag: "nudge-interval",
+    help: "Put every lease of a Twill node again, as it is, once in this time, so that real flannel nodes up to v0.20 that lost watch events hear of it; 0s: never.",
+    group: LEASES,
+    fallback: "0s",
+    minMs: 0,
+    maxMs: 7 * 86_400_000,
   }),
   ipv6BesideFlannel: booleanOption({
     flag: "ipv6-beside-flannel",

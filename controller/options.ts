@@ -38,6 +38,8 @@ export interface ControllerOptions {
   readonly leaseTtlSeconds: number;
   readonly policy: LeasePolicy;
   readonly storm: StormLimits;
+  /** 0: never. */
+  readonly nudgeIntervalMs: number;
   readonly leaderTtlSeconds: number;
   /** Entries of the journal that are kept. */
   readonly journalLength: number;
@@ -108,6 +110,7 @@ function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): Cont
     tls: given.insecure ? undefined : { caFile, certFile, keyFile, crlFile },
     revokeWithdrawsLease,
     policy: { ipv6BesideFlannel: given.ipv6BesideFlannel },
+    nudgeIntervalMs: given.nudgeInterval,
     storm: { percent: given.expiryStormPercent, atLeast: given.expiryStormLeases },
     leaseTtlSeconds: Math.round(given.subnetLeaseTtl / 1000),
     leaderTtlSeconds: Math.round(given.leaderTtl / 1000),

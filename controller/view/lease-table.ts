@@ -24,10 +24,13 @@ import { type Candidate, Candidates } from "./candidates.ts";
 import { CONFIG_KEY, isWatchedKey, JOURNAL, NODES, SUBNETS, subnetKey } from "./keys.ts";
 import { encodeLeaseRecord } from "./lease-record.ts";
 import { NodeRecords } from "./node-records.ts";
+import { isPutAgain, sameEntry } from "./same-entry.ts";
 import { parseSubnetEntry, type SubnetEntry } from "./subnet-entry.ts";
 import { type LeaseRow, type MalformedKey, sameBytes, type TableChange } from "./table-change.ts";
 
 interface Step {
+  /** Lease keys whose row must be made anew. */
+  readonly unsettled: Set<string>;
   readonly touched: Set<string>;
   readonly nodes: Set<string>;
   readonly malformed: MalformedKey[];
@@ -154,6 +157,7 @@ export class LeaseTable {
   #fold({ revision, puts, deletes }: ChangeSet): TableChange {
     const leader = this.candidates.at(0);
     const step: Step = {
+      unsettled: new Set(),
       touched: new Set(),
       nodes: new Set(),
       malformed: [],
@@ -165,7 +169,7 @@ export class LeaseTable {
     const removes: string[] = [];
     const ended: LeaseRow[] = [];
     const out = { upserts, removes, ended, nodes: step.nodes };
-    for (const key of step.touched) this.#settle(key, out);
+    for (const key of step.unsettled) this.#settle(key, out);
     this.#revision = revision;
     return {
       revision,
@@ -196,7 +200,9 @@ export class LeaseTable {
     const leaseKey = key.slice(SUBNETS.length);
     this.#malformed.delete(key);
     this.#subnets.delete(leaseKey);
-    step.touched.add(leaseKey);
+    step.unsettled.add(leaseKey);
+    // A key that was put again as it was occupies nothing else.
+    if (!isPutAgain(this.#entries.get(key), entry)) step.touched.add(leaseKey);
     if (entry === undefined) return;
     const parsed = parseSubnetEntry(leaseKey, entry);
     if (parsed.subnets !== undefined) this.#subnets.set(leaseKey, parsed);
@@ -210,7 +216,10 @@ export class LeaseTable {
     this.#malformed.delete(key);
     step.nodes.add(node);
     const { leaseKeys, malformed } = this.#records.put(node, entry);
-    for (const leaseKey of leaseKeys) step.touched.add(leaseKey);
+    for (const leaseKey of leaseKeys) {
+      step.unsettled.add(leaseKey);
+      step.touched.add(leaseKey);
+    }
     if (malformed !== undefined) {
       this.#addMalformed({ key, reason: malformed, blocks: undefined }, step);
     }
@@ -277,13 +286,4 @@ export class LeaseTable {
     this.#byAddress.remove(lease);
     if (this.#heldBy.get(lease.node) === lease.key) this.#heldBy.delete(lease.node);
   }
-}
-
-function sameEntry(a: Entry, b: Entry): boolean {
-  return (
-    a.modRevision === b.modRevision &&
-    a.createRevision === b.createRevision &&
-    a.etcdLease === b.etcdLease &&
-    a.value === b.value
-  );
 }
