@@ -1,5 +1,9 @@
 /** The rows of the suite, in the order they run. */
 import { allocate } from "./rows/allocate.ts";
+import { churn } from "./rows/churn.ts";
+import { coldStart } from "./rows/cold-start.ts";
+import { fanout } from "./rows/fanout.ts";
+import { restart } from "./rows/restart.ts";
 import type { Row } from "./support/row.ts";
 
-export const ROWS: readonly Row[] = [allocate];
+export const ROWS: readonly Row[] = [fanout, restart, allocate, churn, coldStart];

@@ -172,6 +172,11 @@ export class EtcdMember {
     this.#setup = setup;
   }
 
+  /** Where it shows its Prometheus metrics. */
+  get metricsUrl(): string {
+    return `http://${this.host}:${this.#setup.ports.metrics}/metrics`;
+  }
+
   get running(): boolean {
     return this.#child !== undefined;
   }

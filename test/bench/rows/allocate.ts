@@ -34,7 +34,7 @@ export const allocate: Row = {
 };
 
 async function once(nodes: number, bench: Bench): Promise<{ rate: number; cpuMs: number }> {
-  await using plane = await ControlPlane.start({ agents: nodes, profile: bench.profile });
+  await using plane = await ControlPlane.start({ agents: nodes, bench });
   await plane.fleet.connect();
   const pid = plane.first.pid ?? 0;
   const before = { atMs: nowMs(), cpuMs: cpuMsOf(pid) };

@@ -53,6 +53,12 @@ export class Fleet implements AsyncDisposable {
     return { atMs: lastOf(answers), leases: new Map(leases) };
   }
 
+  /** Connects all at once, each asking for its lease as soon as it is welcomed. */
+  async coldStart(): Promise<{ leases: ReadonlyMap<string, string> }> {
+    const [{ leases }] = await Promise.all([this.register(), this.connect()]);
+    return { leases };
+  }
+
   /** How long each agent took to acknowledge this revision, asked for at `atMs`. */
   async mark(revision: number, atMs: number): Promise<Histogram> {
     const answers = await this.#all({ kind: "mark", revision, atMs });

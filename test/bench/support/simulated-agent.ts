@@ -26,6 +26,8 @@ export interface AgentListener {
   lost(agent: SimulatedAgent, reason: string): void;
 }
 
+/** How the reason begins when what it heard cannot follow what it holds. */
+export const OUT_OF_STEP = "out of step";
 const PATH = "/twill.v1.Fabric/Sync";
 /** First byte of a ControllerMessage: which of the oneof follows (field << 3 | 2). */
 const TAG = { welcome: 0x0a, registered: 0x12, refused: 0x1a, firstTable: 0x22, config: 0x4a };
@@ -126,7 +128,7 @@ export class SimulatedAgent {
     } catch (error) {
       this.#line?.close();
       const why = error instanceof Error ? error.message : String(error);
-      this.#listener.lost(this, `out of step: ${why}`);
+      this.#listener.lost(this, `${OUT_OF_STEP}: ${why}`);
     }
   }
 

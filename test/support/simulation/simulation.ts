@@ -152,6 +152,7 @@ class Simulation {
   #disturb(): void {
     const deeds: readonly (() => void)[] = [
       ...Array.from({ length: 10 }, () => () => this.#register()),
+      ...[() => this.#registerAll(), () => this.#registerAll()],
       ...[() => this.#release(), () => this.#stopOrContinue(), () => this.#stopOrContinue()],
       ...[() => this.#killAndReplace(), () => this.#jump(), () => this.#changeWeather()],
       ...[() => this.#changeWeather(), () => this.#deleteLease(), () => this.#deposeLeader()],
@@ -166,6 +167,14 @@ class Simulation {
     for (const { service, process } of this.#replicas.filter((each) => each.service.isLeading)) {
       this.#tell(`node-${n} registers with ${process.name}`);
       void this.#registerAt(service, n);
+    }
+  }
+
+  /** As after a power cut: what is asked together may be written together. */
+  #registerAll(): void {
+    for (const { service, process } of this.#replicas.filter((each) => each.service.isLeading)) {
+      this.#tell(`every node registers with ${process.name}`);
+      for (let n = 0; n < NODES; n += 1) void this.#registerAt(service, n);
     }
   }
 
