@@ -10,6 +10,7 @@ import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
 import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
 import { ExtensionDriver } from "./extension/extension-driver.ts";
+import { readProcNet } from "./inspect/proc-net.ts";
 import { commandRunner } from "./kernel/command.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { watchRuleset } from "./kernel/ruleset-watch.ts";
@@ -103,6 +104,7 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
       ),
     openStream: async (endpoint) =>
       new SyncStream(await openChannel(endpoint, options.tls), endpoint),
+    inspect: { sysctl: procSysctl(), run, readProcNet },
     clock: systemClock,
     log,
     health,

@@ -61,6 +61,8 @@ export const ERROR_TRAITS = {
   STREAM_GAP: row("now", "ABORTED", "warn"),
   PROTOCOL_VIOLATION: row("backoff", "INVALID_ARGUMENT", "warn"),
   CONTROLLER_UNAVAILABLE: row("backoff", "UNAVAILABLE", "warn"),
+  /** A node cannot be asked now; the message says why. */
+  NODE_UNAVAILABLE: row("backoff", "UNAVAILABLE", "info"),
   IDENTITY_REFUSED: row("backoff", "PERMISSION_DENIED", "error"),
   UNAUTHENTICATED: row("backoff", "UNAUTHENTICATED", "error"),
   /** More connections, calls or messages than one peer may have. */

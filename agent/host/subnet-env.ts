@@ -2,7 +2,9 @@
  * subnet.env: how containers learn their subnet and MTU. Rendered byte for byte as flannel
  * writes it, read as tolerantly as flannel reads it (contract 2.5). Pure.
  */
+
 import type { Subnets } from "../../common/lease/lease.ts";
+import { formatSubnetKey } from "../../common/lease/subnet-key.ts";
 import {
   type Cidr,
   cidr,
@@ -70,6 +72,11 @@ export function parsePreviousEnv(text: string): PreviousEnv {
       ...listOf(values.get("FLANNEL_IPV6_NETWORK"), 6),
     ],
   };
+}
+
+/** Key of the lease that an earlier run had; empty: none. */
+export function previousKey({ subnets }: PreviousEnv): string {
+  return subnets.v4 === undefined && subnets.v6 === undefined ? "" : formatSubnetKey(subnets);
 }
 
 /** More than one is ignored. */

@@ -96,6 +96,10 @@ export interface RouteLookup {
   readonly device: string;
   readonly gateway: Ip | undefined;
   readonly source: Ip | undefined;
+  /** The destination is an address of this host. */
+  readonly isLocal?: true;
+  /** A limit of the route's own, or one that path discovery has learnt. */
+  readonly mtuBytes?: number;
 }
 
 /** What can be changed on a live device. */

@@ -20,6 +20,9 @@ const cBind: Call<[number, Uint8Array, number]> = libc.func(
 const cSetsockopt: Call<[number, number, number, Uint8Array, number]> = libc.func(
   "int setsockopt(int, int, int, const void *, uint32_t)",
 );
+const cConnect: Call<[number, Uint8Array, number]> = libc.func(
+  "int connect(int, const void *, uint32_t)",
+);
 const cSend: Call<[number, Uint8Array, number, number]> = libc.func(
   "intptr_t send(int, const void *, size_t, int)",
 );
@@ -37,6 +40,16 @@ export function socket(family: number, type: number, protocol: number): number {
 
 export function bind(fd: number, address: Uint8Array): number {
   return outcome(cBind(fd, address, address.length));
+}
+
+/** Names the peer of a datagram socket, which then hears nobody else. */
+export function connect(fd: number, address: Uint8Array): number {
+  return outcome(cConnect(fd, address, address.length));
+}
+
+/** Sends now, or -EAGAIN. */
+export function sendNow(fd: number, bytes: Uint8Array): number {
+  return outcome(cSend(fd, bytes, bytes.length, MSG_DONTWAIT));
 }
 
 export function setsockopt(fd: number, level: number, name: number, value: Uint8Array): number {

@@ -176,9 +176,9 @@ export class NetlinkKernel implements Kernel, AsyncDisposable {
     );
     // Every refusal of a look-up says that there is no way: no route, blackhole, prohibited …
     if (found === undefined || refusals.length > 0) return undefined;
-    const { index, gateway, source } = found;
+    const { index, gateway, source, ...more } = found;
     const device = await this.#names.nameOf(index, signal);
-    return device === undefined ? undefined : { device, gateway, source };
+    return device === undefined ? undefined : { device, gateway, source, ...more };
   }
 
   async defaultRouteDevice(family: Family, signal: AbortSignal): Promise<string | undefined> {

@@ -7,6 +7,7 @@ import type { Clock } from "../../common/async/clock.ts";
 import { ERROR_TRAITS, type TwillError } from "../../common/errors.ts";
 import type { HealthComponent } from "../../common/health.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
+import type { CachedTable } from "../host/table-cache.ts";
 import type { Welcome } from "../rpc/controller-message.ts";
 
 export interface ControllerLogOptions {
@@ -90,4 +91,10 @@ export class ControllerLog {
       ? undefined
       : this.#options.clock.monotonicMs() - this.#lostAtMs;
   }
+}
+
+/** Said once, when no controller is there to make the cached table right at once. */
+export function logCacheLoaded(log: Logger, { revision, leases }: CachedTable): void {
+  const message = "no controller yet: working from the cached table, add-only until in sync";
+  log.event("cache.loaded", message, { revision, leases: leases.length });
 }

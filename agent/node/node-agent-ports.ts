@@ -4,6 +4,7 @@ import type { Health } from "../../common/health.ts";
 import type { Logger } from "../../common/log.ts";
 import type { Metrics } from "../../common/metrics.ts";
 import type { PreviousEnv } from "../host/subnet-env.ts";
+import type { PathPorts } from "../inspect/path-facts.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { PeerTable } from "../peers/peer-table.ts";
 import type { NodeReconciler } from "../reconcile/node-reconciler.ts";
@@ -14,6 +15,8 @@ export interface NodeAgentPorts {
   /** Made when the table and what an earlier run left are known. */
   readonly makeReconciler: (table: PeerTable, previous: PreviousEnv) => NodeReconciler;
   readonly openStream: (endpoint: string) => Promise<ControllerStream>;
+  /** What operators' questions are answered from, besides the kernel. */
+  readonly inspect: Omit<PathPorts, "kernel">;
   readonly clock: Clock;
   readonly log: Logger;
   readonly health: Health;

@@ -5,12 +5,12 @@
  */
 import { aborted } from "../../common/async/aborted.ts";
 import { TaskGroup } from "../../common/async/task-group.ts";
-import { formatSubnetKey } from "../../common/lease/subnet-key.ts";
 import { VERSION } from "../../common/version.ts";
 import { HostWatch } from "../host/host-facts.ts";
 import { StateDir } from "../host/state-dir.ts";
-import type { PreviousEnv } from "../host/subnet-env.ts";
+import { type PreviousEnv, previousKey } from "../host/subnet-env.ts";
 import type { CachedTable } from "../host/table-cache.ts";
+import { QUERY_FEATURE } from "../inspect/query-responder.ts";
 import { LeaseHolder } from "../lease/lease-holder.ts";
 import type { AgentOptions } from "../options.ts";
 import { PeerTable } from "../peers/peer-table.ts";
@@ -21,7 +21,7 @@ import { Outbox } from "../rpc/outbox.ts";
 import { newProcessId } from "../rpc/process-id.ts";
 import { Session, type SessionEvents } from "../rpc/session.ts";
 import { ConfigIntake } from "./config-intake.ts";
-import { ControllerLog } from "./controller-log.ts";
+import { ControllerLog, logCacheLoaded } from "./controller-log.ts";
 import { IdentitySource } from "./identity.ts";
 import { LeaseLog } from "./lease-log.ts";
 import type { NodeAgentPorts } from "./node-agent-ports.ts";
@@ -29,9 +29,10 @@ import { failuresOf } from "./node-failures.ts";
 import { NodeLoop } from "./node-loop.ts";
 import { NodeMetrics } from "./node-metrics.ts";
 import { NodeStatus } from "./node-status.ts";
+import { OperatorQueries } from "./operator-queries.ts";
 import { releaseLease } from "./release-lease.ts";
 import { SubnetFile } from "./subnet-file.ts";
-import { TableKeeper } from "./table-keeper.ts";
+import { TableKeeper, tableToKeep } from "./table-keeper.ts";
 
 /** What earlier runs left on disk. */
 interface Remembered {
@@ -57,6 +58,8 @@ export class NodeAgent {
   readonly #session: Session;
   readonly #loop: NodeLoop;
   readonly #keeper: TableKeeper;
+  readonly #queries: OperatorQueries;
+  #report: ReconcileReport | undefined;
   #isCacheNoted = false;
   #external: ExternalInterface | undefined;
 
@@ -89,6 +92,7 @@ export class NodeAgent {
     this.#host = this.#makeHost();
     this.#loop = this.#makeLoop();
     this.#keeper = this.#makeKeeper();
+    this.#queries = this.#makeQueries();
     this.#session = this.#makeSession();
   }
 
@@ -121,6 +125,7 @@ export class NodeAgent {
     group.spawn((inner) => this.#loop.run(inner));
     group.spawn((inner) => this.#keeper.run(inner));
     group.spawn((inner) => this.#session.run(inner));
+    group.spawn((inner) => this.#queries.run(inner));
     group.spawn((inner) => this.#untilStopped(signal, inner));
     this.#loop.kick();
     try {
@@ -188,11 +193,28 @@ export class NodeAgent {
   }
 
   #makeKeeper(): TableKeeper {
-    const { state } = this.#remembered;
     return new TableKeeper({
       clock: this.#ports.clock,
-      read: () => this.#tableToKeep(),
-      write: (table) => state.writeTable(table),
+      read: () =>
+        tableToKeep({
+          node: this.#options.node,
+          accepted: this.#config.accepted,
+          table: this.#table,
+          own: this.#lease.lease,
+        }),
+      write: (table) => this.#remembered.state.writeTable(table),
+    });
+  }
+
+  #makeQueries(): OperatorQueries {
+    return new OperatorQueries({
+      ...{ ...this.#ports, ...this.#ports.inspect },
+      sources: () => ({
+        leases: [...this.#table.leases()],
+        ownKey: this.#lease.lease?.key ?? "",
+        report: this.#report,
+      }),
+      answer: (answer) => this.#session.answer(answer),
     });
   }
 
@@ -200,7 +222,8 @@ export class NodeAgent {
     const { clock, openStream, random, randomBytes } = this.#ports;
     const { node, controllers } = this.#options;
     return new Session({
-      ...{ node, version: VERSION, process: newProcessId(randomBytes), features: [] },
+      ...{ node, version: VERSION, process: newProcessId(randomBytes) },
+      features: [QUERY_FEATURE],
       open: openStream,
       choice: new ControllerChoice(controllers, random),
       table: this.#table,
@@ -217,6 +240,7 @@ export class NodeAgent {
       connected: (welcome, endpoint) => this.#controllers.connected(welcome, endpoint),
       disconnected: (error, endpoint, wasConnected) => {
         this.#controllers.disconnected(error, endpoint, wasConnected);
+        this.#queries.streamEnded();
         this.#noteCache();
       },
       leader: (leader) => this.#controllers.sawLeader(leader),
@@ -238,6 +262,7 @@ export class NodeAgent {
       },
       refused: (refusal) => this.#leaseLog.refused(refusal),
       leaseLost: (key) => this.#leaseLog.lost(key),
+      query: (query) => this.#queries.heard(query),
     };
   }
 
@@ -257,12 +282,11 @@ export class NodeAgent {
     const { cached } = this.#remembered;
     if (cached === undefined || this.#isCacheNoted || this.#table.isInSync) return;
     this.#isCacheNoted = true;
-    const message = "no controller yet: working from the cached table, add-only until in sync";
-    const { revision, leases } = cached;
-    this.#ports.log.event("cache.loaded", message, { revision, leases: leases.length });
+    logCacheLoaded(this.#ports.log, cached);
   }
 
   #reconciled(report: ReconcileReport): void {
+    this.#report = report;
     this.#status.reconciled(report);
     this.#metrics.reconciled(report);
     const { applied, applyMs, isInSync } = report;
@@ -277,23 +301,4 @@ export class NodeAgent {
     const drift = repaired.map((one) => ({ ...one, repairedMs: Math.round(one.repairedMs) }));
     this.#session.report({ ...this.#status.state(), drift });
   }
-
-  #tableToKeep(): CachedTable | undefined {
-    const accepted = this.#config.accepted;
-    if (accepted === undefined || !this.#table.isInSync) return undefined;
-    const { instance, revision } = this.#table.position;
-    return {
-      node: this.#options.node,
-      instance,
-      revision,
-      configRevision: accepted.revision,
-      configJson: accepted.json,
-      ownKey: this.#lease.lease?.key ?? "",
-      leases: [...this.#table.leases()],
-    };
-  }
-}
-
-function previousKey({ subnets }: PreviousEnv): string {
-  return subnets.v4 === undefined && subnets.v6 === undefined ? "" : formatSubnetKey(subnets);
 }

@@ -6,7 +6,10 @@
 import type { Clock } from "../../common/async/clock.ts";
 import { kickOrTimeout } from "../../common/async/kick-or-timeout.ts";
 import { Trigger } from "../../common/async/trigger.ts";
+import type { Lease } from "../../common/lease/lease.ts";
 import type { CachedTable } from "../host/table-cache.ts";
+import type { PeerTable } from "../peers/peer-table.ts";
+import type { AcceptedConfig } from "./config-intake.ts";
 
 /** After a change others often follow at once. */
 export const SETTLE_MS = 1_000;
@@ -57,4 +60,24 @@ export class TableKeeper {
     await this.#options.write(table);
     return table.leases.length;
   }
+}
+
+export interface KeptParts {
+  readonly node: string;
+  readonly accepted: AcceptedConfig | undefined;
+  readonly table: PeerTable;
+  readonly own: Lease | undefined;
+}
+
+/** undefined: what is known is not whole. */
+export function tableToKeep({ node, accepted, table, own }: KeptParts): CachedTable | undefined {
+  if (accepted === undefined || !table.isInSync) return undefined;
+  const { instance, revision } = table.position;
+  return {
+    ...{ node, instance, revision },
+    configRevision: accepted.revision,
+    configJson: accepted.json,
+    ownKey: own?.key ?? "",
+    leases: [...table.leases()],
+  };
 }

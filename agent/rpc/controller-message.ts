@@ -11,6 +11,7 @@ import type {
   Registered as WireRegistered,
   Welcome as WireWelcome,
 } from "../../proto/gen/twill/v1/fabric.ts";
+import type { Query } from "../../proto/gen/twill/v1/node.ts";
 import type { TableMessage } from "../peers/peer-table.ts";
 
 /** The network config as it stands in etcd; the session parses it. */
@@ -56,6 +57,7 @@ export type ControllerMessage =
   | Registered
   | Refused
   | ({ readonly kind: "config" } & ConfigText)
+  | { readonly kind: "query"; readonly query: Query }
   | { readonly kind: "table"; readonly table: TableMessage; readonly leader: string | undefined }
   | { readonly kind: "unknown" };
 
@@ -79,6 +81,8 @@ export function decodeControllerMessage(message: Wire): DecodedMessage {
       return { kind: "refused", ...body.value };
     case "config":
       return { kind: "config", ...body.value };
+    case "query":
+      return { kind: "query", query: body.value };
     case "snapshotBegin":
       return body.value.leases > MAX_LEASES
         ? malformed(`a snapshot announces ${body.value.leases} leases; the limit is ${MAX_LEASES}`)

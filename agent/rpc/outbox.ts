@@ -4,6 +4,7 @@
  * for its memory; the session's writer sends what it hands out, one at a time.
  */
 import type { Drift, Failure } from "../../proto/gen/twill/v1/fabric.ts";
+import type { Answer } from "../../proto/gen/twill/v1/node.ts";
 import type { TablePosition } from "../peers/peer-table.ts";
 import type { AgentBody } from "./sync-stream.ts";
 
@@ -32,6 +33,8 @@ export const REPORT_MS = 1000;
 export const MAX_DRIFT = 100;
 /** Failures told one by one per ack. */
 export const MAX_FAILURES = 100;
+/** Answers to operators that may wait; a controller asks fewer at a time. */
+export const MAX_ANSWERS = 8;
 /** Share of the agreed interval after which a heartbeat goes, so that none is late. */
 const HEARTBEAT_SHARE = 0.8;
 
@@ -54,6 +57,7 @@ export class Outbox {
   #reportedAtMs = Number.NEGATIVE_INFINITY;
   #drift: Drift[] = [];
   #isReleaseDue = false;
+  #answers: Answer[] = [];
 
   /** A stream was welcomed: everything that is known is said to it anew. */
   streamOpened(instance: string, heartbeatMs: number, nowMs: number): void {
@@ -89,8 +93,14 @@ export class Outbox {
     this.#isReleaseDue = true;
   }
 
+  /** To a query of the present stream; on another its number would mean something else. */
+  answer(answer: Answer): void {
+    if (this.#instance !== "") this.#answers = [...this.#answers, answer].slice(-MAX_ANSWERS);
+  }
+
   streamClosed(): void {
     this.#instance = "";
+    this.#answers = [];
     this.#heartbeatAtMs = Number.POSITIVE_INFINITY;
   }
 
@@ -103,6 +113,8 @@ export class Outbox {
       ? this.#reportedAtMs + REPORT_MS
       : Number.POSITIVE_INFINITY;
     if (reportAtMs <= nowMs) return this.#sendReport(nowMs);
+    const answer = this.#answers.shift();
+    if (answer !== undefined) return { kind: "send", body: { $case: "answer", value: answer } };
     if (this.#heartbeatAtMs <= nowMs) return this.#sendHeartbeat(nowMs);
     return { kind: "wait", untilMs: Math.min(ackAtMs, reportAtMs, this.#heartbeatAtMs) };
   }

@@ -14,6 +14,7 @@ import { kickOrTimeout } from "../../common/async/kick-or-timeout.ts";
 import { TaskGroup } from "../../common/async/task-group.ts";
 import { Trigger } from "../../common/async/trigger.ts";
 import { TwillError } from "../../common/errors.ts";
+import type { Answer, Query } from "../../proto/gen/twill/v1/node.ts";
 import type { Claim, LeaseHolder, LeaseNews } from "../lease/lease-holder.ts";
 import type { PeerTable, TableChange } from "../peers/peer-table.ts";
 import type { ControllerChoice } from "./controller-choice.ts";
@@ -42,6 +43,8 @@ export interface SessionEvents {
   readonly registered: (answer: Registered, news: LeaseNews, before: string | undefined) => void;
   readonly refused: (refusal: Refused) => void;
   readonly leaseLost: (key: string) => void;
+  /** An operator's question; answered by `Session.answer` if the stream is still the same. */
+  readonly query: (query: Query) => void;
 }
 
 export interface SessionOptions {
@@ -95,6 +98,11 @@ export class Session {
   /** What the claim is judged by has changed (the config): asks again with the same claim. */
   claimAgain(): void {
     this.#options.lease.claimAgain(this.#options.clock.monotonicMs());
+    this.#wake.kick();
+  }
+
+  answer(answer: Answer): void {
+    this.#options.outbox.answer(answer);
     this.#wake.kick();
   }
 
@@ -200,6 +208,9 @@ export class Session {
         throw violation(endpoint, "Welcome came twice");
       case "config":
         this.#options.events.config(message);
+        return;
+      case "query":
+        this.#options.events.query(message.query);
         return;
       case "registered":
         this.#registered(message);

@@ -10,6 +10,8 @@ import {
 } from "@grpc/grpc-js";
 import { TwillError } from "../../common/errors.ts";
 import { fromCallError } from "../../common/rpc/call-error.ts";
+import { InspectClient } from "../../proto/gen/twill/v1/inspect.ts";
+import type { Answer as NodeAnswer, Query } from "../../proto/gen/twill/v1/node.ts";
 import { OperatorClient, type Status } from "../../proto/gen/twill/v1/operator.ts";
 import type { Connection, TlsFiles } from "./connection.ts";
 
@@ -37,6 +39,9 @@ type Call<C, T> = (
   options: { readonly deadline: Date },
   done: (error: ServiceError | null, reply: T) => void,
 ) => unknown;
+
+export type Question = NonNullable<Query["question"]>;
+export type NodeOutcome = Exclude<NonNullable<NodeAnswer["outcome"]>, { $case: "refusal" }>;
 
 /** What one controller said, or why it did not. */
 export type Answer<T> =
@@ -84,6 +89,19 @@ export class Operator {
     throw new TwillError("CONTROLLER_UNAVAILABLE", `no controller answers (${reasons.join("; ")})`);
   }
 
+  /**
+   * What a node's agent answers; controllers pass the question on to it. Throws NODE_UNAVAILABLE
+   * when the node cannot be asked.
+   */
+  async askNode(node: string, question: Question, timeoutMs: number): Promise<NodeOutcome> {
+    const request = { node, query: { number: 0, timeoutMs, question }, forwarded: false };
+    const answer = await this.call<InspectClient, NodeAnswer>(
+      InspectClient,
+      (client, metadata, options, done) => client.askNode(request, metadata, options, done),
+    );
+    return outcomeOf(node, answer);
+  }
+
   async #callOne<C extends Client, T>(
     controller: string,
     service: ServiceClient<C>,
@@ -128,6 +146,12 @@ export class Operator {
       client.close();
     }
   }
+}
+
+function outcomeOf(node: string, { outcome }: NodeAnswer): NodeOutcome {
+  if (outcome !== undefined && outcome.$case !== "refusal") return outcome;
+  const why = outcome?.value ?? "its answer cannot be read by this version";
+  throw new TwillError("NODE_UNAVAILABLE", `node ${node}: ${why}`);
 }
 
 function getStatus(client: OperatorClient, deadline: Date): Promise<Status> {

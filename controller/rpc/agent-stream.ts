@@ -25,6 +25,7 @@ import { admissionRefusal, type Peer } from "./hello-admission.ts";
 import { HEARTBEAT_MS, type Hub } from "./hub.ts";
 import type { TokenBuckets } from "./limits/token-buckets.ts";
 import type { Outlet } from "./outlet.ts";
+import { QUERY_FEATURE, type QueryDesk } from "./query-desk.ts";
 import { RegistrationDesk } from "./registration-desk.ts";
 import { answerMessage } from "./registration-wire.ts";
 import { Subscriber } from "./subscriber.ts";
@@ -33,6 +34,7 @@ export interface AgentStreamParts {
   readonly views: ViewService;
   readonly hub: Hub;
   readonly registrar: Registrar;
+  readonly queries: QueryDesk;
   readonly clock: Clock;
   /** How often each node may say Hello. */
   readonly hellos: TokenBuckets;
@@ -109,6 +111,7 @@ export class AgentStream {
     const { hub, log, clock, metrics } = this.#parts;
     hub.remove(open.subscriber);
     open.desk.close();
+    this.#parts.queries.streamClosed(open.subscriber);
     const { node, address, sinceMs } = open.subscriber;
     metrics.add("twill_stream_ends_total", { reason: "closed" });
     log.event("stream.closed", `the stream of node ${node} ended: ${reason}`, {
@@ -143,6 +146,9 @@ export class AgentStream {
       case "report":
         open.subscriber.reported(body.value);
         return;
+      case "answer":
+        this.#parts.queries.answered(open.subscriber, body.value);
+        return;
       case "heartbeat":
         return;
     }
@@ -163,6 +169,7 @@ export class AgentStream {
       node,
       version,
       process,
+      features: new Set(hello.features),
       address: this.#peer.address,
       outlet: this.#outlet,
       place: answer.kind === "snapshot" ? undefined : answer.place,
@@ -200,7 +207,7 @@ export class AgentStream {
       instance,
       controller,
       leader: leader(),
-      features: [],
+      features: [QUERY_FEATURE],
       heartbeatMs: HEARTBEAT_MS,
       config:
         accepted === undefined ? undefined : { revision: accepted.revision, json: accepted.json },

@@ -36,6 +36,11 @@ export function leaderAddress(views: ViewService): string {
   return (first === undefined ? undefined : decodeCandidate(first.value)?.address) ?? "";
 }
 
+/** "host:port" of every replica that stands for election, the leader first. */
+export function candidateAddresses(views: ViewService): readonly string[] {
+  return views.view.table.candidates.flatMap(({ value }) => decodeCandidate(value)?.address ?? []);
+}
+
 function describe(parts: OperatorParts): Status {
   const { view } = parts.views;
   const { table } = view;

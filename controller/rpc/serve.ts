@@ -11,6 +11,7 @@ import { formatHostPort } from "../../common/net/host-port.ts";
 import { VERSION } from "../../common/version.ts";
 import { AllocatorService } from "../../proto/gen/twill/v1/fabric.ts";
 import { HistoryService } from "../../proto/gen/twill/v1/history.ts";
+import { InspectService } from "../../proto/gen/twill/v1/inspect.ts";
 import { type NodeStatus, OperatorService } from "../../proto/gen/twill/v1/operator.ts";
 import { loadPackageDefinition } from "../../proto/load.ts";
 import type { LeaseService } from "../lease/lease-service.ts";
@@ -23,9 +24,11 @@ import { createFabricService, FABRIC_DEFINITION, type Fabric } from "./fabric-se
 import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
 import { createHistoryService } from "./history-service.ts";
 import { Hub } from "./hub.ts";
+import { createInspectService } from "./inspect-service.ts";
 import { nodeStatuses } from "./node-status.ts";
-import { createOperatorService, leaderAddress } from "./operator-service.ts";
+import { candidateAddresses, createOperatorService, leaderAddress } from "./operator-service.ts";
 import { identityOf } from "./peer-identity.ts";
+import { QueryDesk } from "./query-desk.ts";
 import { sendAwayWhileStale } from "./stale-replica.ts";
 import { endDistrusted } from "./tls/distrusted-peers.ts";
 import type { ReplicaCredentials } from "./tls/replica-credentials.ts";
@@ -73,7 +76,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
       return distrust && new TwillError("UNAUTHENTICATED", distrust.reason);
     },
   });
-  const { hub, fabric } = addFabric(server, { ...parts, limited });
+  const { hub, fabric, queries } = addFabric(server, { ...parts, limited });
   const doubts = { ...parts, server, fabric, withdrawsLease: options.revokeWithdrawsLease };
   group.spawn((signal) =>
     parts.credentials.run(() => endDistrusted({ ...doubts, spawn: (w) => group.spawn(w) }), signal),
@@ -90,6 +93,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
   server.addService({ definition: OperatorService, implementation: operator });
   const history = createHistoryService(parts, group.signal);
   server.addService({ definition: HistoryService, implementation: history });
+  addInspect(server, parts, queries);
   new ReflectionService(await loadPackageDefinition()).addToServer(server.server);
   const health = new HealthImplementation({ "": "NOT_SERVING" });
   health.addToServer(server.server);
@@ -110,18 +114,40 @@ export async function serve(parts: ServeParts): Promise<Served> {
   };
 }
 
-/** Agents' streams, and the hub that feeds them. */
+function addInspect(server: GrpcServer, parts: ServeParts, desk: QueryDesk): void {
+  const { options, views, clock, credentials, group } = parts;
+  const inspect = createInspectService(
+    {
+      desk,
+      others: () => candidateAddresses(views).filter((address) => address !== options.address),
+      credentials: () => credentials.channel,
+      wallMs: () => clock.wallMs(),
+    },
+    group.signal,
+  );
+  server.addService({ definition: InspectService, implementation: inspect });
+}
+
+interface StreamSide {
+  readonly hub: Hub;
+  readonly fabric: Fabric;
+  readonly queries: QueryDesk;
+}
+
+/** Agents' streams, the hub that feeds them, and the desk that asks them. */
 function addFabric(
   server: GrpcServer,
   parts: ServeParts & { readonly limited: (limit: string, key: string) => void },
-): { readonly hub: Hub; readonly fabric: Fabric } {
+): StreamSide {
   const { options, views, group } = parts;
   const leader = (): string => leaderAddress(views);
   const yieldTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const hub = new Hub({ ...parts, view: views.view, leader, yieldTurn });
+  const queries = new QueryDesk({ clock: parts.clock, hub });
   const fabric = createFabricService({
     ...parts,
     hub,
+    queries,
     leader,
     identityOf,
     controller: options.address,
@@ -136,5 +162,5 @@ function addFabric(
   group.spawn((signal) => hub.run(signal));
   const isStale = (): boolean => parts.storeFault() !== undefined;
   group.spawn((signal) => sendAwayWhileStale({ ...parts, ...fabric, isStale }, signal));
-  return { hub, fabric };
+  return { hub, fabric, queries };
 }

@@ -16,6 +16,8 @@ export interface SubscriberOptions {
   readonly version: string;
   /** Hello's process; empty: not said. */
   readonly process: string;
+  /** What its Hello says that it can do. */
+  readonly features: ReadonlySet<string>;
   /** Of the peer: address and port. */
   readonly address: string;
   readonly outlet: Outlet;
@@ -57,6 +59,7 @@ export class Subscriber {
   readonly node: string;
   readonly version: string;
   readonly process: string;
+  readonly features: ReadonlySet<string>;
   readonly address: string;
   readonly outlet: Outlet;
   readonly sinceMs: number;
@@ -79,6 +82,7 @@ export class Subscriber {
     this.node = options.node;
     this.version = options.version;
     this.process = options.process;
+    this.features = options.features;
     this.address = options.address;
     this.outlet = options.outlet;
     this.sinceMs = options.nowMs;

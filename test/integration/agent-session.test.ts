@@ -96,6 +96,7 @@ class Agent implements AsyncDisposable {
         registered: ({ lease: held }, news) => tell(`${news} ${held.key}`),
         refused: ({ code, message }) => tell(`refused ${code} ${message}`),
         leaseLost: (key) => tell(`lost ${key}`),
+        query: ({ number }) => tell(`query ${number}`),
       },
     });
     this.#running = this.session.run(this.#controller.signal).catch(() => undefined);

@@ -82,6 +82,11 @@ export class AgentBench implements AsyncDisposable {
         ),
       openStream: async (endpoint) => this.#open(endpoint),
       clock,
+      inspect: {
+        sysctl: { read: async () => undefined, write: async () => false },
+        run: async () => ({ exitCode: 0, stdout: "", stderr: "" }),
+        readProcNet: async () => "",
+      },
       log,
       health,
       metrics: noMetrics,

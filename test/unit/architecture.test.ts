@@ -41,7 +41,7 @@ const HOMES: readonly { library: RegExp; homes: RegExp }[] = [
 
 /** Pure: plain data in, plain data out; time, randomness and effects are arguments. */
 const PURE =
-  /^(common\/(net|config|lease)\/|common\/async\/backoff|controller\/(view|auth|rpc\/limits)\/|controller\/journal\/(journal-entry|journal-pen|missed|past|told-keys)|controller\/lease\/(allocate|decide|ledger|lease-book|min-heap|node-record|occupancy|transaction)|controller\/store\/(store|etcd-(options|errors|endpoints|retry|keys|transaction|watch-fold))\.ts|agent\/(plan|peers)\/|agent\/extension\/command-words|agent\/tunnel\/(packet\/|peer-table)|agent\/reconcile\/(delta-tracker|ownership|apply-order|diff|drift-book|other-objects|retry-book|repair-pace|link-decision|event-watch|board|report))/;
+  /^(common\/(net|config|lease)\/|common\/async\/backoff|controller\/(view|auth|rpc\/limits)\/|controller\/journal\/(journal-entry|journal-pen|missed|past|told-keys)|controller\/lease\/(allocate|decide|ledger|lease-book|min-heap|node-record|occupancy|transaction)|controller\/store\/(store|etcd-(options|errors|endpoints|retry|keys|transaction|watch-fold))\.ts|agent\/(plan|peers)\/|agent\/extension\/command-words|agent\/inspect\/(filter-|path-verdicts|peer-states|proc-counters)|agent\/probe\/echo-packet|agent\/tunnel\/(packet\/|peer-table)|agent\/reconcile\/(delta-tracker|ownership|apply-order|diff|drift-book|other-objects|retry-book|repair-pace|link-decision|event-watch|board|report))/;
 const EFFECTS =
   /\b(Date\.now|new Date\(|setTimeout|setInterval|setImmediate|process\.|performance\.|Math\.random|crypto\.|console\.)/;
 

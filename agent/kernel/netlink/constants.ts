@@ -84,7 +84,7 @@ export const RTNLGRP = {
   IPV6_ROUTE: 11,
 } as const satisfies From<typeof MulticastGroups>;
 
-export const RTN = { UNICAST: 1, BLACKHOLE: 6 } as const satisfies From<typeof RouteType>;
+export const RTN = { UNICAST: 1, LOCAL: 2, BLACKHOLE: 6 } as const satisfies From<typeof RouteType>;
 
 export const SCOPE = {
   UNIVERSE: 0,

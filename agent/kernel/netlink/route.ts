@@ -23,13 +23,16 @@ const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
+const RTA_METRICS = 8;
 const RTA_TABLE = 15;
 const RTA_VIA = 18;
 const RTNH_F_ONLINK = 0x4;
+const RTAX_MTU = 2;
 /** A cached copy of a route, made for one destination. */
 const RTM_F_CLONED = 0x200;
 
 const attributes = new Attributes();
+const metrics = new Attributes();
 
 export function encodeRoute(
   writer: MessageWriter,
@@ -119,20 +122,29 @@ function isOfMainTable(message: Message): boolean {
   return table === TABLE.MAIN && (message.u32(8) & RTM_F_CLONED) === 0;
 }
 
+export interface FoundRoute {
+  readonly index: number;
+  readonly gateway?: Ip;
+  readonly source?: Ip;
+  readonly isLocal?: true;
+  readonly mtuBytes?: number;
+}
+
 /** What a look-up answered; undefined: malformed. */
-export function decodeRouteLookup(
-  message: Message,
-): { readonly index: number; readonly gateway?: Ip; readonly source?: Ip } | undefined {
+export function decodeRouteLookup(message: Message): FoundRoute | undefined {
   if (routeFamily(message) === undefined) return undefined;
   const found = message.attributes(RTMSG_BYTES, attributes);
   const index = found.u32(RTA_OIF);
   if (index === undefined) return undefined;
   const gateway = found.ip(RTA_GATEWAY) ?? found.via(RTA_VIA);
   const source = found.ip(RTA_PREFSRC);
+  const mtuBytes = found.nested(RTA_METRICS, metrics)?.u32(RTAX_MTU);
   return {
     index,
     ...(gateway === undefined ? {} : { gateway }),
     ...(source === undefined ? {} : { source }),
+    ...(message.u8(7) === RTN.LOCAL ? { isLocal: true } : {}),
+    ...(mtuBytes === undefined ? {} : { mtuBytes }),
   };
 }
 

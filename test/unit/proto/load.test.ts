@@ -9,6 +9,8 @@ import fc from "fast-check";
 import { isJsonObject, type JsonObject } from "../../../common/config/json-fields.ts";
 import * as fabric from "../../../proto/gen/twill/v1/fabric.ts";
 import * as history from "../../../proto/gen/twill/v1/history.ts";
+import * as inspect from "../../../proto/gen/twill/v1/inspect.ts";
+import * as node from "../../../proto/gen/twill/v1/node.ts";
 import * as operator from "../../../proto/gen/twill/v1/operator.ts";
 import { loadPackageDefinition } from "../../../proto/load.ts";
 
@@ -31,6 +33,7 @@ describe("the package definition", () => {
       "twill.v1.Allocator",
       "twill.v1.Fabric",
       "twill.v1.History",
+      "twill.v1.Inspect",
       "twill.v1.Operator",
     ]);
   });
@@ -64,9 +67,10 @@ function isMessage(entry: AnyDefinition): entry is MessageTypeDefinition<object,
 
 function codecOf(name: string): StaticCodec | undefined {
   const short = name.replace(/^twill\.v1\./, "");
-  const found: unknown = Object.entries({ ...fabric, ...operator, ...history }).find(
-    ([n]) => n === short,
-  )?.[1];
+  const found: unknown = Object.entries({
+    ...{ ...fabric, ...history, ...inspect },
+    ...{ ...node, ...operator },
+  }).find(([n]) => n === short)?.[1];
   return isCodec(found) ? found : undefined;
 }
 

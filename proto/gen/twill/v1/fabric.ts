@@ -17,6 +17,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Answer, Query } from "./node.ts";
 
 export const protobufPackage = "twill.v1";
 
@@ -39,6 +40,7 @@ export interface AgentMessage {
     | { $case: "report"; value: Report }
     | { $case: "release"; value: Release }
     | { $case: "heartbeat"; value: Heartbeat }
+    | { $case: "answer"; value: Answer }
     | undefined;
 }
 
@@ -53,6 +55,7 @@ export interface ControllerMessage {
     | { $case: "delta"; value: Delta }
     | { $case: "bookmark"; value: Bookmark }
     | { $case: "config"; value: NetworkConfig }
+    | { $case: "query"; value: Query }
     | undefined;
 }
 
@@ -62,7 +65,7 @@ export interface Hello {
   node: string;
   /** Software version, for people. */
   version: string;
-  /** Optional behaviours this agent understands. */
+  /** Optional behaviours this agent understands: "query" (Query and Answer). */
   features: string[];
   /**
    * Table this agent holds (from its last stream or its cache on disk). instance is
@@ -294,6 +297,9 @@ export const AgentMessage: MessageFns<AgentMessage> = {
       case "heartbeat":
         Heartbeat.encode(message.body.value, writer.uint32(50).fork()).join();
         break;
+      case "answer":
+        Answer.encode(message.body.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -359,6 +365,14 @@ export const AgentMessage: MessageFns<AgentMessage> = {
             message.body = { $case: "heartbeat", value: Heartbeat.decode(reader, reader.uint32()) };
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.body = { $case: "answer", value: Answer.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -405,6 +419,9 @@ export const ControllerMessage: MessageFns<ControllerMessage> = {
         break;
       case "config":
         NetworkConfig.encode(message.body.value, writer.uint32(74).fork()).join();
+        break;
+      case "query":
+        Query.encode(message.body.value, writer.uint32(82).fork()).join();
         break;
     }
     return writer;
@@ -493,6 +510,14 @@ export const ControllerMessage: MessageFns<ControllerMessage> = {
             }
 
             message.body = { $case: "config", value: NetworkConfig.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.body = { $case: "query", value: Query.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -2166,7 +2191,7 @@ export type FabricService = typeof FabricService;
 export const FabricService = {
   /**
    * One stream per agent, held for ever. Agent: Hello first, then Register, Ack,
-   * Report, Release and Heartbeat in any order. Controller: Welcome first.
+   * Report, Release, Answer and Heartbeat in any order. Controller: Welcome first.
    */
   sync: {
     path: "/twill.v1.Fabric/Sync" as const,
@@ -2182,7 +2207,7 @@ export const FabricService = {
 export interface FabricServer extends UntypedServiceImplementation {
   /**
    * One stream per agent, held for ever. Agent: Hello first, then Register, Ack,
-   * Report, Release and Heartbeat in any order. Controller: Welcome first.
+   * Report, Release, Answer and Heartbeat in any order. Controller: Welcome first.
    */
   sync: handleBidiStreamingCall<AgentMessage, ControllerMessage>;
 }
@@ -2190,7 +2215,7 @@ export interface FabricServer extends UntypedServiceImplementation {
 export interface FabricClient extends Client {
   /**
    * One stream per agent, held for ever. Agent: Hello first, then Register, Ack,
-   * Report, Release and Heartbeat in any order. Controller: Welcome first.
+   * Report, Release, Answer and Heartbeat in any order. Controller: Welcome first.
    */
   sync(): ClientDuplexStream<AgentMessage, ControllerMessage>;
   sync(options: Partial<CallOptions>): ClientDuplexStream<AgentMessage, ControllerMessage>;

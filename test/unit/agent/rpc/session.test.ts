@@ -111,6 +111,7 @@ class Bench {
       registered: (answer, news) => told.push(`${news} ${answer.lease.key}`),
       refused: ({ code }) => told.push(`refused ${code}`),
       leaseLost: (key) => told.push(`lost ${key}`),
+      query: ({ number }) => told.push(`query ${number}`),
     };
   }
 }

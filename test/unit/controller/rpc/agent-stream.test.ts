@@ -13,6 +13,7 @@ import { HELLOS } from "../../../../controller/rpc/hello-admission.ts";
 import { Hub } from "../../../../controller/rpc/hub.ts";
 import { TokenBuckets } from "../../../../controller/rpc/limits/token-buckets.ts";
 import { nodeStatuses } from "../../../../controller/rpc/node-status.ts";
+import { QueryDesk } from "../../../../controller/rpc/query-desk.ts";
 import { ViewService } from "../../../../controller/view/view-service.ts";
 import type { Hello, Register } from "../../../../proto/gen/twill/v1/fabric.ts";
 import { FakeOutlet } from "../../../support/fake-outlet.ts";
@@ -74,13 +75,14 @@ class Scene implements AsyncDisposable {
     const leader = (): string => "ctl-1:7474";
     const yieldTurn = async (): Promise<void> => undefined;
     this.hub = new Hub({ ...parts, view: this.views.view, leader, yieldTurn });
+    const queries = new QueryDesk({ clock, hub: this.hub });
     this.#service = new LeaseService({ ...parts, views: this.views });
     const storeFault = (): TwillError | undefined => undefined;
     const leases = { ...parts, views: this.views, storeFault, allocator: this.#service };
     const registrar = new Registrar(leases);
     this.parts = {
       ...parts,
-      ...{ views: this.views, hub: this.hub, registrar, leader },
+      ...{ views: this.views, hub: this.hub, registrar, queries, leader },
       hellos: new TokenBuckets(HELLOS),
       controller: "ctl-1:7474",
       version: "9.9",
@@ -135,7 +137,7 @@ describe("a stream", () => {
       instance: "memory/coreos.com/network",
       controller: "ctl-1:7474",
       leader: "ctl-1:7474",
-      features: [],
+      features: ["query"],
       heartbeatMs: 10_000,
       config: { revision: 2, json: '{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}' },
       version: "9.9",

@@ -54,7 +54,15 @@ class Scene implements AsyncDisposable {
     outlet.isStalled = options.stalled ?? false;
     const place = options.inSync ? placeAt(this.view.chain.head) : undefined;
     const subscriber = new Subscriber({
-      ...{ node, version: "test", process: "", address: `${node}:1`, outlet, place },
+      ...{
+        node,
+        version: "test",
+        process: "",
+        features: new Set<string>(),
+        address: `${node}:1`,
+        outlet,
+        place,
+      },
       ...{ configRevision: 0, nowMs: this.clock.monotonicMs() },
     });
     this.hub.add(subscriber);
