@@ -11,6 +11,8 @@ import { renderMan } from "./man-page.ts";
 import { addPkiVerbs } from "./pki/pki-verbs.ts";
 import { renderReference } from "./reference.ts";
 import { type OutputFormat, Terminal } from "./terminal.ts";
+import { addChangeVerbs } from "./verbs/change-verbs.ts";
+import { addConfigVerbs } from "./verbs/config-verbs.ts";
 import { addHistoryVerbs } from "./verbs/history-verbs.ts";
 import { addIpamVerbs } from "./verbs/ipam-verbs.ts";
 import { addLookVerbs, type Session } from "./verbs/look-verbs.ts";
@@ -60,6 +62,8 @@ const session: Session = {
 };
 addLookVerbs(program, session);
 addHistoryVerbs(program, session);
+addChangeVerbs(program, session);
+addConfigVerbs(program, session);
 addNodeVerbs(program, session);
 addIpamVerbs(program, session);
 addWaitVerb(program, session);

@@ -47,6 +47,10 @@ export const ERROR_TRAITS = {
   LEASE_CONFLICT: row("backoff", "ALREADY_EXISTS", "error"),
   /** Somebody else holds the subnet that a node used before; asking without it gets another. */
   SUBNET_TAKEN: row("backoff", "ALREADY_EXISTS", "error"),
+  /** An operator keeps the node away until it is let in again. */
+  NODE_DRAINED: row("backoff", "FAILED_PRECONDITION", "warn"),
+  /** What a plan stood on has changed since it was shown. */
+  PLAN_STALE: row("never", "ABORTED", "info"),
   LEASE_LOST: row("now", "ABORTED", "error"),
   STORE_UNAVAILABLE: row("backoff", "UNAVAILABLE", "warn"),
   STORE_TIMEOUT: row("backoff", "DEADLINE_EXCEEDED", "warn"),

@@ -14,6 +14,7 @@ import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
 import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
 import { decodeCandidate, encodeCandidate } from "./candidate-value.ts";
+import { ChangeDesk } from "./change/change-desk.ts";
 import { readGauges } from "./gauges.ts";
 import { keepJournal } from "./journal/journal-keeper.ts";
 import { LeaseService } from "./lease/lease-service.ts";
@@ -91,6 +92,7 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   const parts = {
     ...{ options, log, clock, random, metrics },
     ...{ views, registrar, service, store, storeFault, credentials },
+    desk: new ChangeDesk({ store, views, clock }),
   };
   const served = await serve({ ...parts, group });
   life.onShutdown("gRPC server", () => served.close());
@@ -110,6 +112,7 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   const journal = { ...parts, view: views.view, length: options.journalLength };
   const nudging = { ...parts, view: views.view, intervalMs: options.nudgeIntervalMs };
   const lead = async (leadership: Leadership): Promise<void> => {
+    parts.desk.lead(leadership);
     await Promise.all([
       service.lead(leadership),
       keepJournal(journal, leadership),

@@ -23,11 +23,9 @@ export function addHistoryVerbs(program: Command, session: Session): void {
     .option("--limit <n>", "the newest so many; 0: all that the journal has", parseCount, 50)
     .option("--since <revision>", "only changes after it", parseCount, 0)
     .addHelpText("after", "\nExample:\n  twillctl history node1 --limit 10")
-    .action(async (subject: string | undefined, flags: HistoryFlags) => {
-      const { entries } = await readHistory(session, subject ?? "", flags);
-      if (session.terminal.isForScripts) session.terminal.value(entries);
-      else session.terminal.records(entries.map(entryRow));
-    });
+    .action((subject: string | undefined, flags: HistoryFlags) =>
+      printHistory(session, subject ?? "", flags),
+    );
   program
     .command("show")
     .description("config and leases as they were, and who had made them so")
@@ -48,6 +46,16 @@ export function addHistoryVerbs(program: Command, session: Session): void {
       const [before, after] = [await readPast(session, from), await readPast(session, to)];
       session.terminal.records(comparePasts(before, after).map((one) => ({ ...one })));
     });
+}
+
+export async function printHistory(
+  session: Session,
+  subject: string,
+  flags: HistoryFlags,
+): Promise<void> {
+  const { entries } = await readHistory(session, subject, flags);
+  if (session.terminal.isForScripts) session.terminal.value(entries);
+  else session.terminal.records(entries.map(entryRow));
 }
 
 async function readHistory(

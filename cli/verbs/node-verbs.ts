@@ -5,12 +5,13 @@ import { nearest } from "../../common/text/nearest.ts";
 import type { PeerState } from "../../proto/gen/twill/v1/node.ts";
 import type { Operator } from "../connection/operator-client.ts";
 import type { Terminal } from "../terminal.ts";
+import { addNodeChangeVerbs } from "./change-verbs.ts";
 import { lookAtCluster, type Session } from "./look-verbs.ts";
 
 export function addNodeVerbs(program: Command, session: Session): void {
-  program
-    .command("node")
-    .description("one node")
+  const one = program.command("node").description("one node");
+  addNodeChangeVerbs(one, session);
+  one
     .command("show")
     .description("lease, addresses, applied revision, what is wrong, and each of its peers")
     .argument("<name>", "as `twillctl nodes` has it")

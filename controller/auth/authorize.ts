@@ -13,7 +13,9 @@ export type Verb =
   /** Ask the leader for a node's lease, on the node's behalf. */
   | { readonly kind: "allocate" }
   /** Read what operators see. */
-  | { readonly kind: "look" };
+  | { readonly kind: "look" }
+  /** Change leases, nodes and config. */
+  | { readonly kind: "change" };
 
 /** undefined: plaintext. */
 export type Caller = FoundIdentity | undefined;
@@ -33,6 +35,8 @@ function mayDo(identity: Identity, verb: Verb): boolean {
       return identity.role === "controller";
     case "look":
       return identity.role === "operator" || identity.role === "controller";
+    case "change":
+      return identity.role === "operator" && identity.admin;
   }
 }
 
@@ -45,6 +49,8 @@ function describe({ role, name }: Identity, verb: Verb): string {
       return `${who}; only controllers may ask for nodes' leases`;
     case "look":
       return `${who}; operators' verbs need an operator certificate`;
+    case "change":
+      return `${who}; changes need an administrator's certificate (twillctl pki operator --admin)`;
   }
 }
 

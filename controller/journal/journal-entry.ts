@@ -16,6 +16,11 @@ export const JOURNAL_ACTIONS = {
   "lease.claimed": "a node took the reservation made for it",
   "lease.taken-over": "a node took over the lease of the real flannel on the same machine",
   "lease.released": "a lease was given back",
+  "lease.reserved": "a lease stays for ever, or a free subnet waits for a machine",
+  "node.drained": "a node's lease ended, and it gets none until it is let in again",
+  "node.undrained": "a drained node may take a lease again",
+  "node.removed": "a node's lease ended and its record was deleted",
+  "config.applied": "an administrator put another network config",
   "store.changed": "config or leases were changed without a controller: etcdctl, flannel, expiry",
 } as const satisfies Record<string, string>;
 

@@ -4,9 +4,9 @@
  * hundred free ones because its nodes race each other; here one leader decides, so the lowest
  * keeps the network dense and the answer predictable.
  */
-import type { NetworkConfig } from "../../common/config/network-config.ts";
+import { type NetworkConfig, rangeOf } from "../../common/config/network-config.ts";
 import { type Subnets, subnetOf } from "../../common/lease/lease.ts";
-import type { Cidr } from "../../common/net/cidr.ts";
+import { type Cidr, containsCidr } from "../../common/net/cidr.ts";
 import type { Family } from "../../common/net/ip.ts";
 import { fitsRange, type Occupancy } from "./occupancy.ts";
 
@@ -70,6 +70,19 @@ function choose(
 /** True when a lease is what this config would give: every family of it, and no other. */
 export function fitsConfig(subnets: Subnets, config: NetworkConfig): boolean {
   return fitsFamily(subnets, config, 4) && fitsFamily(subnets, config, 6);
+}
+
+/**
+ * True when a node that holds this lease may keep it: SubnetMin and SubnetMax say what is given
+ * out, not who must move (flannel moves nodes then, contract 1.4.2).
+ */
+export function mayStay(subnets: Subnets, config: NetworkConfig): boolean {
+  const families: readonly Family[] = [4, 6];
+  return families.every((family) => {
+    const [subnet, range] = [subnetOf(subnets, family), rangeOf(config, family)];
+    if (subnet === undefined || range === undefined) return subnet === range;
+    return subnet.prefix === range.subnetLen && containsCidr(range.network, subnet);
+  });
 }
 
 function fitsFamily(subnets: Subnets, config: NetworkConfig, family: Family): boolean {

@@ -1,10 +1,11 @@
 /**
  * Decides what a node's registration means, from plain data. The order matters:
  *
+ *   0. A node that was drained gets nothing until it is let in again.
  *   1. A node is its name. A public address or previous subnet that another node has is
  *      refused, both named: two machines must never share a lease (flannel's do, contract 1.4).
- *   2. The lease it holds stays its lease: reused, updated in place, or, when the config
- *      no longer allows it, moved.
+ *   2. The lease it holds stays its lease: reused, updated in place, or, when it lies
+ *      outside the network or has another length, moved.
  *   3. A lease without a Twill holder but with the node's PublicIP is its own: a reservation
  *      made for it, or what a real flannel ran under on this machine (contract 1.4.2, 1.5).
  *   4. No key with an IPv6 half is made while a real flannel node of IPv4 alone could read it:
@@ -23,7 +24,7 @@ import {
 import { formatSubnetKey, parseSubnetKey } from "../../common/lease/subnet-key.ts";
 import { formatCidr } from "../../common/net/cidr.ts";
 import { type Family, formatIp, type Ip, sameIp } from "../../common/net/ip.ts";
-import { allocate, fitsConfig, type Taken } from "./allocate.ts";
+import { allocate, fitsConfig, mayStay, type Taken } from "./allocate.ts";
 import type { HeldLease, LeaseBook } from "./lease-book.ts";
 
 export interface RegistrationRequest {
@@ -72,10 +73,15 @@ export function decide(
   policy = STRICT,
 ): Decision {
   const attrs = attrsFor(config, request.attrs);
+  const drained = book.record(request.node)?.record.drained ?? "";
+  if (drained !== "") {
+    const way = `"twillctl node undrain ${request.node}" lets it in again`;
+    return refuse("NODE_DRAINED", `node ${request.node} was drained at ${drained}; ${way}`);
+  }
   const refusal = missingAddress(request.node, attrs, config) ?? takenAddress(request, attrs, book);
   if (refusal !== undefined) return refusal;
   const held = book.held(request.node);
-  if (held !== undefined && fitsConfig(held.lease.subnets, config)) {
+  if (held !== undefined && mayStay(held.lease.subnets, config)) {
     const isSame = sameAttrs(held.lease.attrs, attrs);
     return isSame ? { kind: "reuse", held } : { kind: "update", held, attrs };
   }

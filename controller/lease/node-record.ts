@@ -21,6 +21,8 @@ export interface NodeRecord {
   readonly lastRegistered: string;
   /** When the lease was given back; "" while it was not. */
   readonly released: string;
+  /** Since when an operator keeps the node from having a lease; "" while nobody does. */
+  readonly drained: string;
 }
 
 /** A node of which nothing is known but that it has a record. */
@@ -32,7 +34,7 @@ export function emptyRecord(name: string): NodeRecord {
     backendData: "",
     backendV6Data: "",
   };
-  return { name, subnet: "", attrs, firstSeen: "", lastRegistered: "", released: "" };
+  return { name, subnet: "", attrs, firstSeen: "", lastRegistered: "", released: "", drained: "" };
 }
 
 export function encodeNodeRecord(record: NodeRecord): string {
@@ -47,6 +49,7 @@ export function encodeNodeRecord(record: NodeRecord): string {
     firstSeen: record.firstSeen,
     lastRegistered: record.lastRegistered,
     released: record.released === "" ? undefined : record.released,
+    drained: record.drained === "" ? undefined : record.drained,
   });
 }
 
@@ -75,6 +78,7 @@ export function decodeNodeRecord(name: string, text: string): DecodedNodeRecord 
       firstSeen: textOf("firstSeen"),
       lastRegistered: textOf("lastRegistered"),
       released: textOf("released"),
+      drained: textOf("drained"),
     },
   };
 }

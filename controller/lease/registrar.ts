@@ -47,6 +47,8 @@ export type AnswerListener = (answer: Registered | Refused) => void;
 const ANSWER_DEADLINE_MS = 14_000;
 /** About ten minutes of RECLAIM. */
 const MAX_WITHDRAWALS = 25;
+/** An operator who lets a node in again waits for it; few are drained at a time. */
+const DRAINED_MS = 3000;
 const RECLAIM: BackoffPolicy = { initialMs: 500, maxMs: 30_000, factor: 2, jitter: 0.3 };
 
 export class Registrar {
@@ -205,7 +207,8 @@ export class NodeClaim {
         onAnswer(answer);
         return;
       }
-      await clock.sleep(backoffMs(RECLAIM, attempt, random()), signal);
+      const isDrained = answer.code === "NODE_DRAINED";
+      await clock.sleep(isDrained ? DRAINED_MS : backoffMs(RECLAIM, attempt, random()), signal);
     }
   }
 

@@ -58,7 +58,10 @@ export function planRegistration(
     decision.kind === "update" || decision.kind === "claim" ? decision.held.etcdLease : granted;
   const known = stored?.record.firstSeen ?? "";
   const firstSeen = known === "" ? now : known;
-  const record = { name: node, subnet: key, attrs, firstSeen, lastRegistered: now, released: "" };
+  const record: NodeRecord = {
+    ...{ name: node, subnet: key, attrs, firstSeen, lastRegistered: now },
+    ...{ released: "", drained: "" },
+  };
   const replaced = decision.kind === "allocate" ? decision.instead : undefined;
   const held = decision.kind === "allocate" ? undefined : decision.held;
   const removes = replaced === undefined ? [] : [replaced.lease.key];

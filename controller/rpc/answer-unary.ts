@@ -4,7 +4,7 @@
  */
 import type { handleUnaryCall } from "@grpc/grpc-js";
 import { TwillError } from "../../common/errors.ts";
-import { refusalOf, type Verb } from "../auth/authorize.ts";
+import { type Caller, refusalOf, type Verb } from "../auth/authorize.ts";
 import { callStatus } from "./call-status.ts";
 import { identityOf } from "./peer-identity.ts";
 
@@ -12,10 +12,11 @@ import { identityOf } from "./peer-identity.ts";
 export function answerUnary<Request, Reply>(
   process: AbortSignal,
   verb: Verb,
-  answer: (request: Request, signal: AbortSignal) => Promise<Reply>,
+  answer: (request: Request, signal: AbortSignal, caller: Caller) => Promise<Reply>,
 ): handleUnaryCall<Request, Reply> {
   return (call, respond) => {
-    const refusal = refusalOf(identityOf(call), verb);
+    const caller = identityOf(call);
+    const refusal = refusalOf(caller, verb);
     if (refusal !== undefined) {
       respond(callStatus(new TwillError("IDENTITY_REFUSED", refusal)));
       return;
@@ -28,7 +29,7 @@ export function answerUnary<Request, Reply>(
     call.once("cancelled", () => {
       ended.abort(new TwillError("CONTROLLER_UNAVAILABLE", "the caller has gone"));
     });
-    answer(call.request, ended.signal)
+    answer(call.request, ended.signal, caller)
       .finally(() => process.removeEventListener("abort", onProcess))
       .then(
         (reply) => respond(null, reply),

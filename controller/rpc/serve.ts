@@ -9,17 +9,21 @@ import type { Logger } from "../../common/log.ts";
 import type { Metrics } from "../../common/metrics.ts";
 import { formatHostPort } from "../../common/net/host-port.ts";
 import { VERSION } from "../../common/version.ts";
+import { ChangeService, LeaderChangeService } from "../../proto/gen/twill/v1/change.ts";
 import { AllocatorService } from "../../proto/gen/twill/v1/fabric.ts";
 import { HistoryService } from "../../proto/gen/twill/v1/history.ts";
 import { InspectService } from "../../proto/gen/twill/v1/inspect.ts";
 import { type NodeStatus, OperatorService } from "../../proto/gen/twill/v1/operator.ts";
 import { loadPackageDefinition } from "../../proto/load.ts";
+import type { ChangeDesk } from "../change/change-desk.ts";
 import type { LeaseService } from "../lease/lease-service.ts";
 import type { Registrar } from "../lease/registrar.ts";
 import type { ControllerOptions } from "../options.ts";
 import type { Store } from "../store/store.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { createAllocatorService } from "./allocator-service.ts";
+import { askLeader } from "./ask-leader.ts";
+import { createChangeService, createLeaderChangeService } from "./change-service.ts";
 import { createFabricService, FABRIC_DEFINITION, type Fabric } from "./fabric-service.ts";
 import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
 import { createHistoryService } from "./history-service.ts";
@@ -43,6 +47,7 @@ export interface ServeParts {
   readonly views: ViewService;
   readonly registrar: Registrar;
   readonly service: LeaseService;
+  readonly desk: ChangeDesk;
   readonly storeFault: () => TwillError | undefined;
   readonly credentials: ReplicaCredentials;
   readonly group: TaskGroup;
@@ -94,6 +99,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
   const history = createHistoryService(parts, group.signal);
   server.addService({ definition: HistoryService, implementation: history });
   addInspect(server, parts, queries);
+  addChanges(server, parts);
   new ReflectionService(await loadPackageDefinition()).addToServer(server.server);
   const health = new HealthImplementation({ "": "NOT_SERVING" });
   health.addToServer(server.server);
@@ -135,6 +141,26 @@ interface StreamSide {
 }
 
 /** Agents' streams, the hub that feeds them, and the desk that asks them. */
+/** Administrators' changes, and the leader's end of them. */
+function addChanges(
+  server: GrpcServer,
+  { options, views, group, desk, ...parts }: ServeParts,
+): void {
+  const leading = {
+    ...{ self: options.address, desk, leader: () => leaderAddress(views) },
+    credentials: () => parts.credentials.channel,
+    wallMs: () => parts.clock.wallMs(),
+  };
+  const change = createChangeService(
+    { desk, askLeader: (request, signal) => askLeader(leading, request, signal) },
+    group.signal,
+  );
+  const forOthers = createLeaderChangeService({ desk }, group.signal);
+  server.addService({ definition: ChangeService, implementation: change });
+  server.addService({ definition: LeaderChangeService, implementation: forOthers });
+}
+
+/** Agents' streams, and the hub that feeds them. */
 function addFabric(
   server: GrpcServer,
   parts: ServeParts & { readonly limited: (limit: string, key: string) => void },

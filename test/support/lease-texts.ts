@@ -35,7 +35,8 @@ export function nodeRecord(
 ): NodeRecord {
   const when = "2024-01-01T00:00:00.000Z";
   const attrs = vxlanAttrs(publicIp);
-  return { name, subnet, attrs, firstSeen: when, lastRegistered: when, released: "", ...more };
+  const times = { firstSeen: when, lastRegistered: when, released: "", drained: "" };
+  return { name, subnet, attrs, ...times, ...more };
 }
 
 export function recordValue(

@@ -1,0 +1,49 @@
+/** The way of every change: the plan is shown, and only with --yes the same is carried out. */
+import { type Command, Option } from "commander";
+import {
+  type Applied,
+  ChangeClient,
+  type ChangePlan,
+  type ChangeRequest,
+} from "../../proto/gen/twill/v1/change.ts";
+import type { Session } from "../verbs/look-verbs.ts";
+
+export interface ChangeFlags {
+  readonly yes?: true;
+}
+
+/** Adds --yes to a verb that changes something. */
+export function withYes(command: Command): Command {
+  return command.addOption(new Option("--yes", "do it; without it the plan is only shown"));
+}
+
+export async function change(
+  session: Session,
+  request: NonNullable<ChangeRequest["change"]>,
+  { yes }: ChangeFlags,
+): Promise<void> {
+  const operator = await session.operator();
+  const asked = { change: request };
+  const plan = await operator.call<ChangeClient, ChangePlan>(ChangeClient, (client, ...rest) =>
+    client.plan(asked, ...rest),
+  );
+  if (plan.steps.length === 0 || yes !== true) {
+    show(session, plan);
+    return;
+  }
+  const { revision } = await operator.call<ChangeClient, Applied>(ChangeClient, (client, ...rest) =>
+    client.apply({ change: asked, basis: plan.basis }, ...rest),
+  );
+  if (session.terminal.isForScripts) session.terminal.value({ ...plan, revision });
+  else session.terminal.lines([...linesOf(plan), `done at revision ${revision}`]);
+}
+
+function show({ terminal }: Session, plan: ChangePlan): void {
+  if (terminal.isForScripts) terminal.value(plan);
+  else if (plan.steps.length === 0) terminal.lines(["nothing to do", ...plan.warnings]);
+  else terminal.lines([...linesOf(plan), "nothing was changed: repeat it with --yes"]);
+}
+
+function linesOf({ steps, warnings }: ChangePlan): readonly string[] {
+  return [...steps.map((step) => `- ${step}`), ...warnings.map((warning) => `! ${warning}`)];
+}
