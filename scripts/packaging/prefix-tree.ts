@@ -60,6 +60,12 @@ async function stageShare(job: PackageJob): Promise<void> {
     await readFile(join(root, "deploy/sysusers.conf")),
   );
   await cp(join(root, "deploy/default"), join(prefix, "share/twill"), { recursive: true });
+  // For /etc, by hand: what a machine's network services leave alone is its owner's choice.
+  for (const service of ["networkd", "networkmanager"]) {
+    await cp(join(root, "deploy", service), join(prefix, "share/twill", service), {
+      recursive: true,
+    });
+  }
   await cp(join(root, "docs"), join(prefix, "share/doc/twill"), { recursive: true });
   await put(prefix, "share/doc/twill/copyright", await copyright(root));
   const changes = gzipSync(await readFile(join(root, "CHANGELOG.md")), { level: 9 });
