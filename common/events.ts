@@ -28,6 +28,7 @@ export const EVENTS = {
   "admin.failed": event("warn", "a page of the admin server could not be made"),
   "option.ignored": event("warn", "an option or variable has no effect; message says why"),
   "option.insecure": event("warn", "plaintext was asked for; said at every start"),
+  "console.listening": event("info", "the web console is served here"),
   "server.listening": event("info", "the gRPC server accepts connections; address"),
   "tls.reloaded": event("info", "certificates or revocation lists changed and are in force; files"),
   "tls.unusable": event("error", "a TLS file cannot be used; what was read before stays in force"),

@@ -5,10 +5,13 @@ export interface CandidateValue {
   readonly name: string;
   /** "host:port" of its gRPC server. */
   readonly address: string;
+  /** Origin of its console; undefined: it serves none. */
+  readonly console?: string | undefined;
 }
 
 export function encodeCandidate(candidate: CandidateValue): string {
-  return JSON.stringify({ name: candidate.name, address: candidate.address });
+  const { name, address, console } = candidate;
+  return JSON.stringify({ name, address, console });
 }
 
 /** undefined: the key was written by something else (etcdctl elect), which nobody can be sent to. */
@@ -19,8 +22,17 @@ export function decodeCandidate(text: string): CandidateValue | undefined {
     if (!("name" in parsed && "address" in parsed)) return undefined;
     const { name, address } = parsed;
     if (typeof name !== "string" || typeof address !== "string") return undefined;
-    return parseHostPort(address) === undefined ? undefined : { name, address };
+    if (parseHostPort(address) === undefined) return undefined;
+    const console = "console" in parsed ? originOf(parsed.console) : undefined;
+    return { name, address, ...(console === undefined ? {} : { console }) };
   } catch {
     return undefined;
   }
+}
+
+/** It becomes part of a header: nothing but a plain origin is taken over. */
+function originOf(text: unknown): string | undefined {
+  if (typeof text !== "string") return undefined;
+  const authority = /^https?:\/\/([^/\s;,]+)$/.exec(text)?.[1];
+  return authority === undefined || parseHostPort(authority) === undefined ? undefined : text;
 }

@@ -13,8 +13,10 @@ import { createLogger, type Logger } from "../common/log.ts";
 import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
 import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
-import { decodeCandidate, encodeCandidate } from "./candidate-value.ts";
+import { type CandidateValue, decodeCandidate, encodeCandidate } from "./candidate-value.ts";
 import { ChangeDesk } from "./change/change-desk.ts";
+import { consoleOrigin } from "./console/access.ts";
+import { startConsole } from "./console/console.ts";
 import { readGauges } from "./gauges.ts";
 import { keepJournal } from "./journal/journal-keeper.ts";
 import { LeaseService } from "./lease/lease-service.ts";
@@ -96,13 +98,15 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   };
   const served = await serve({ ...parts, group });
   life.onShutdown("gRPC server", () => served.close());
+  const page = await startConsole({ ...parts, nodes: served.nodes, group });
+  if (page !== undefined) life.onShutdown("console", () => page.close());
   const gauges = { metrics, view: views.view, hub: served.hub, service };
   metrics.beforeScrape(() => readGauges(gauges));
   metrics.set("twill_build_info", { version: VERSION }, 1);
   const health = new Health(clock);
   await startHealth(options, { health, metrics }, around);
   const systemd = systemdOf(health, around);
-  const candidate = encodeCandidate({ name: options.name, address: options.address });
+  const candidate = encodeCandidate(candidateOf(options));
   const election = { ...parts, value: candidate, ttlSeconds: options.leaderTtlSeconds };
   const addressOf = (value: string): string | undefined => decodeCandidate(value)?.address;
   const line = leaderLine(() => credentials.channel);
@@ -124,6 +128,11 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   group.spawn((signal) => systemd.run(signal));
   group.spawn((signal) => reportForEver({ ...parts, health, systemd, served }, signal));
   await group.join();
+}
+
+function candidateOf({ name, address, console, tls }: ControllerOptions): CandidateValue {
+  if (console === undefined) return { name, address };
+  return { name, address, console: consoleOrigin(console, address, tls !== undefined) };
 }
 
 function systemdOf(health: Health, { env, log, life }: Surroundings): Systemd {

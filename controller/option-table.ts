@@ -15,7 +15,8 @@ import {
 } from "../common/config/option-spec.ts";
 import type { OptionTable } from "../common/config/option-table.ts";
 import type { Level } from "../common/events.ts";
-import { formatHostPort, type HostPort, parseHostPort } from "../common/net/host-port.ts";
+import { type HostPort, parseHostPort } from "../common/net/host-port.ts";
+import { consoleListenOption } from "./console/listen-option.ts";
 import { DEFAULT_ETCD_OPTIONS } from "./store/etcd-options.ts";
 import { DEFAULT_STORM_LIMITS } from "./view/expiry-storm.ts";
 
@@ -37,6 +38,7 @@ export interface GivenOptions {
   readonly tlsCrlFile: string;
   readonly revokeWithdrawsLease: boolean;
   readonly insecure: boolean;
+  readonly consoleListen: HostPort | undefined;
   readonly subnetLeaseTtl: number;
   readonly leaderTtl: number;
   readonly journalLength: number;
@@ -288,15 +290,12 @@ export const CONTROLLER_OPTION_TABLE: OptionTable<GivenOptions> = {
   program: "twill-controller",
   summary:
     "Gives out the leases of a container network in etcd and tells every node's agent of them. Run one, three or five; one leads, all serve.",
-  options: { ...etcdOptions, ...serveOptions, ...leaseOptions, ...observeOptions },
+  options: {
+    ...etcdOptions,
+    ...serveOptions,
+    consoleListen: consoleListenOption,
+    ...leaseOptions,
+    ...observeOptions,
+  },
   ignored: [],
 };
-
-/** "host:port" of what is advertised, from what was given. */
-export function advertised(given: GivenOptions, hostName: string): string {
-  const host =
-    given.listen.host === "0.0.0.0" || given.listen.host === "::" || given.listen.host === ""
-      ? hostName
-      : given.listen.host;
-  return formatHostPort(given.advertiseAddress ?? { host, port: given.listen.port });
-}

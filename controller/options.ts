@@ -10,10 +10,11 @@ import { type Environment, type GivenOption, parseOptions } from "../common/conf
 import { TwillError } from "../common/errors.ts";
 import type { Level } from "../common/events.ts";
 import { isName } from "../common/identity/identity.ts";
-import type { HostPort } from "../common/net/host-port.ts";
+import { formatHostPort, type HostPort } from "../common/net/host-port.ts";
+import { isLoopback } from "./console/access.ts";
 import type { LeasePolicy } from "./lease/decide.ts";
 import { CONTROLLER_MAN_PAGE } from "./man-page.ts";
-import { advertised, CONTROLLER_OPTION_TABLE, type GivenOptions } from "./option-table.ts";
+import { CONTROLLER_OPTION_TABLE, type GivenOptions } from "./option-table.ts";
 import { type EtcdOptions, parseEtcdOptions } from "./store/etcd-options.ts";
 import type { StormLimits } from "./view/expiry-storm.ts";
 
@@ -35,6 +36,8 @@ export interface ControllerOptions {
   readonly tls: ServerTlsFiles | undefined;
   /** Whether revoking a connected node's certificate gives its lease back. */
   readonly revokeWithdrawsLease: boolean;
+  /** Where the console is served; undefined: nowhere. */
+  readonly console: HostPort | undefined;
   readonly leaseTtlSeconds: number;
   readonly policy: LeasePolicy;
   readonly storm: StormLimits;
@@ -109,6 +112,7 @@ function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): Cont
     name: given.name === "" ? hostName : given.name,
     tls: given.insecure ? undefined : { caFile, certFile, keyFile, crlFile },
     revokeWithdrawsLease,
+    console: given.consoleListen,
     policy: { ipv6BesideFlannel: given.ipv6BesideFlannel },
     nudgeIntervalMs: given.nudgeInterval,
     storm: { percent: given.expiryStormPercent, atLeast: given.expiryStormLeases },
@@ -152,6 +156,13 @@ function contradictions(given: GivenOptions, hostName: string): string[] {
   if (given.insecure && [...files, given.tlsCrlFile].some((file) => file !== "")) {
     problems.push("--insecure and --tls-*-file contradict each other: leave one out");
   }
+  const { consoleListen } = given;
+  if (given.insecure && consoleListen !== undefined && !isLoopback(consoleListen.host)) {
+    problems.push(
+      `--console-listen ${formatHostPort(consoleListen)}: without certificates the console is served ` +
+        "on a loopback address only (127.0.0.1, ::1); reach it by ssh -L, or give the --tls-*-file options",
+    );
+  }
   if (!given.insecure && files.some((file) => file === "")) {
     problems.push(
       "agents connect by mutual TLS: give --tls-ca-file, --tls-cert-file and --tls-key-file " +
@@ -159,4 +170,13 @@ function contradictions(given: GivenOptions, hostName: string): string[] {
     );
   }
   return problems;
+}
+
+/** "host:port" of what is advertised, from what was given. */
+function advertised(given: GivenOptions, hostName: string): string {
+  const host =
+    given.listen.host === "0.0.0.0" || given.listen.host === "::" || given.listen.host === ""
+      ? hostName
+      : given.listen.host;
+  return formatHostPort(given.advertiseAddress ?? { host, port: given.listen.port });
 }

@@ -9,7 +9,7 @@ import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("../../../", import.meta.url));
-const SOURCE_FOLDERS = ["common", "controller", "agent", "cli", "proto", "scripts"];
+const SOURCE_FOLDERS = ["common", "controller", "agent", "cli", "console", "proto", "scripts"];
 
 /** Folders that may be imported besides the own one, and why no others. */
 const ARROWS: Record<string, { may: readonly string[]; why: string }> = {
@@ -18,6 +18,7 @@ const ARROWS: Record<string, { may: readonly string[]; why: string }> = {
   controller: { may: ["common", "proto"], why: "the sides meet only in proto/ and common/" },
   agent: { may: ["common", "proto"], why: "the sides meet only in proto/ and common/" },
   cli: { may: ["common", "proto"], why: "twillctl is a client of the controllers" },
+  console: { may: ["common"], why: "the page runs in browsers and speaks JSON, not the protocol" },
   scripts: { may: ["common", "proto", "test"], why: "scripts start the daemons as processes" },
 };
 
@@ -27,6 +28,8 @@ const HOMES: readonly { library: RegExp; homes: RegExp }[] = [
   { library: /^netlink($|\/)/, homes: /^agent\/kernel\// },
   { library: /^koffi$/, homes: /^agent\/(kernel|tunnel)\// },
   { library: /^winston$/, homes: /^common\/log\.ts$/ },
+  { library: /^preact($|\/)/, homes: /^console\/(main\.tsx|live\/|view\/)/ },
+  { library: /^esbuild$/, homes: /^scripts\/build-console\.ts$/ },
   { library: /^prom-client$/, homes: /^common\/metrics\.ts$/ },
   {
     library: /^@grpc\//,
@@ -41,7 +44,7 @@ const HOMES: readonly { library: RegExp; homes: RegExp }[] = [
 
 /** Pure: plain data in, plain data out; time, randomness and effects are arguments. */
 const PURE =
-  /^(common\/(net|config|lease)\/|common\/async\/backoff|controller\/(view|auth|rpc\/limits)\/|controller\/change\/(change|config-change|lease-changes|node-changes|plan-change)\.|controller\/journal\/(journal-entry|journal-pen|missed|past|told-keys)|controller\/lease\/(allocate|decide|ledger|lease-book|min-heap|node-record|occupancy|transaction)|controller\/store\/(store|etcd-(options|errors|endpoints|retry|keys|transaction|watch-fold))\.ts|agent\/(plan|peers)\/|agent\/extension\/command-words|agent\/inspect\/(filter-|path-verdicts|peer-states|proc-counters)|agent\/probe\/echo-packet|agent\/tunnel\/(packet\/|peer-table)|agent\/reconcile\/(delta-tracker|ownership|apply-order|diff|drift-book|other-objects|retry-book|repair-pace|link-decision|event-watch|board|report))/;
+  /^(common\/(net|config|lease)\/|common\/async\/backoff|common\/console\/|console\/model\/|controller\/console\/(access|frame-ring|head|news|rows)|controller\/(view|auth|rpc\/limits)\/|controller\/change\/(change|config-change|lease-changes|node-changes|plan-change)\.|controller\/journal\/(journal-entry|journal-pen|missed|past|told-keys)|controller\/lease\/(allocate|decide|ledger|lease-book|min-heap|node-record|occupancy|transaction)|controller\/store\/(store|etcd-(options|errors|endpoints|retry|keys|transaction|watch-fold))\.ts|agent\/(plan|peers)\/|agent\/extension\/command-words|agent\/inspect\/(filter-|path-verdicts|peer-states|proc-counters)|agent\/probe\/echo-packet|agent\/tunnel\/(packet\/|peer-table)|agent\/reconcile\/(delta-tracker|ownership|apply-order|diff|drift-book|other-objects|retry-book|repair-pace|link-decision|event-watch|board|report))/;
 const EFFECTS =
   /\b(Date\.now|new Date\(|setTimeout|setInterval|setImmediate|process\.|performance\.|Math\.random|crypto\.|console\.)/;
 
@@ -90,7 +93,7 @@ describe("the architecture", () => {
 function sourceFiles(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((entry) => entry.endsWith(".ts") && !entry.includes("node_modules"))
+    .filter((entry) => /\.tsx?$/.test(entry) && !entry.includes("node_modules"))
     .map((entry) => relative(root, join(folder, entry)));
 }
 

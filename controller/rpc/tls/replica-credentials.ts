@@ -68,6 +68,11 @@ export class ReplicaCredentials {
     return new ReplicaCredentials(files, material, parts);
   }
 
+  /** As it is in force now: another object when the files have changed; undefined: plaintext. */
+  get material(): TlsMaterial | undefined {
+    return this.#provider?.material;
+  }
+
   /** Another object when the files have changed. */
   get channel(): ChannelCredentials {
     return this.#channel;

@@ -1,0 +1,82 @@
+/** Joins the console's parts: the feed of one replica's view, its answers, and the listener. */
+import type { Clock } from "../../common/async/clock.ts";
+import type { TaskGroup } from "../../common/async/task-group.ts";
+import type { TwillError } from "../../common/errors.ts";
+import type { Logger } from "../../common/log.ts";
+import { formatHostPort } from "../../common/net/host-port.ts";
+import { VERSION } from "../../common/version.ts";
+import type { NodeStatus } from "../../proto/gen/twill/v1/operator.ts";
+import { decodeCandidate } from "../candidate-value.ts";
+import type { ControllerOptions } from "../options.ts";
+import type { ReplicaCredentials } from "../rpc/tls/replica-credentials.ts";
+import type { Store } from "../store/store.ts";
+import type { ViewService } from "../view/view-service.ts";
+import { ConsoleAnswers } from "./answers.ts";
+import { ConsoleFeed } from "./console-feed.ts";
+import { type ConsoleServer, startConsoleServer } from "./console-server.ts";
+import { consoleHead } from "./head.ts";
+import { LeaseEnds } from "./lease-ends.ts";
+import { readPageFiles } from "./page-files.ts";
+import { consoleNode } from "./rows.ts";
+
+export interface ConsoleParts {
+  readonly options: Pick<ControllerOptions, "console" | "address" | "leaseTtlSeconds">;
+  readonly credentials: Pick<ReplicaCredentials, "material" | "distrustOf">;
+  readonly views: Pick<ViewService, "view">;
+  readonly store: Pick<Store, "timeToLive">;
+  readonly storeFault: () => TwillError | undefined;
+  /** Nodes whose streams are served here. */
+  readonly nodes: () => readonly NodeStatus[];
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly group: TaskGroup;
+}
+
+/** undefined: no console was asked for. */
+export async function startConsole(parts: ConsoleParts): Promise<ConsoleServer | undefined> {
+  const { options, credentials, clock, log, group } = parts;
+  const { console: listen } = options;
+  if (listen === undefined) return undefined;
+  const { view } = parts.views;
+  const feed = feedOf(parts);
+  const answers = new ConsoleAnswers({
+    feed,
+    clock,
+    files: await readPageFiles(),
+    ends: new LeaseEnds({ ...parts, table: view.table, signal: group.signal }),
+    others: () =>
+      view.table.candidates.flatMap(({ value }) => decodeCandidate(value)?.console ?? []),
+  });
+  const server = await startConsoleServer({
+    listen,
+    credentials,
+    answer: (request, response, peer) => answers.answer(request, response, peer),
+  });
+  group.spawn((signal) => feed.run(signal));
+  const tls = credentials.material !== undefined;
+  const scheme = !tls ? "http" : "https";
+  log.event("console.listening", `console on ${scheme}://${formatHostPort(server.address)}/`, {
+    tls,
+  });
+  return server;
+}
+
+function feedOf(parts: ConsoleParts): ConsoleFeed {
+  const { views, clock, options, nodes } = parts;
+  const self = options.address;
+  return new ConsoleFeed({
+    view: views.view,
+    clock,
+    head: () =>
+      consoleHead({
+        ...{ view: views.view, self, version: VERSION },
+        leaseTtlSeconds: options.leaseTtlSeconds,
+        storeFault: parts.storeFault()?.message ?? "",
+        answers: new Map(),
+      }),
+    nodes: (told) => {
+      const nowMs = clock.wallMs();
+      return nodes().map((status) => consoleNode(status, self, told.get(status.node), nowMs));
+    },
+  });
+}
