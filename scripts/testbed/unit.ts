@@ -35,7 +35,7 @@ type UnitState =
   | { readonly kind: "waiting"; readonly cancel: AbortController };
 
 export class Unit {
-  readonly spec: UnitSpec;
+  #spec: UnitSpec;
   readonly machine: Machine;
   readonly logFile: string;
   #state: UnitState = { kind: "stopped" };
@@ -45,12 +45,21 @@ export class Unit {
 
   constructor(machine: Machine, spec: UnitSpec, log: string) {
     this.machine = machine;
-    this.spec = spec;
+    this.#spec = spec;
     this.logFile = log;
   }
 
   get name(): string {
-    return this.spec.name;
+    return this.#spec.name;
+  }
+
+  get spec(): UnitSpec {
+    return this.#spec;
+  }
+
+  /** What it runs from its next start on, as an upgrade of its package does. */
+  replace(argv: readonly string[]): void {
+    this.#spec = { ...this.#spec, argv };
   }
 
   get state(): UnitState["kind"] {

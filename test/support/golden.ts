@@ -20,6 +20,10 @@ export function assertGolden(name: string, actual: string): void {
   assert.equal(actual, readGolden(file, name));
 }
 
+export function golden(name: string): string {
+  return readGolden(fileURLToPath(new URL(name, FOLDER)), name);
+}
+
 function readGolden(file: string, name: string): string {
   try {
     return readFileSync(file, "utf8");
