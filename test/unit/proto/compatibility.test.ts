@@ -31,8 +31,9 @@ function fieldsOf(name: string, entry: AnyDefinition): readonly string[] {
   const fields: unknown = entry.type["field"];
   return (Array.isArray(fields) ? fields : []).map((field: unknown) => {
     assert.ok(isJsonObject(field));
-    const { name: fieldName, number, type, label, typeName } = field;
-    return `${name}.${fieldName} = ${number} ${type} ${label} ${typeName}`.trimEnd();
+    const { number, type, label, typeName } = field;
+    const words = [number, type, label, typeName].map(String).join(" ");
+    return `${name}.${String(field["name"])} = ${words}`.trimEnd();
   });
 }
 
