@@ -6,7 +6,8 @@ export const EXIT_CODES = {
   usage: { code: 2, meaning: "wrong usage, configuration or certificate file" },
   found: {
     code: 3,
-    meaning: "the answer is bad news: `status` unhealthy, `ipam check` found faults",
+    meaning:
+      "the answer is bad news: `status` unhealthy, `ipam check` found faults, `explain` a broken path",
   },
   late: { code: 4, meaning: "`wait`: not so within --timeout" },
   bug: { code: 70, meaning: "a bug in twillctl; please report it" },

@@ -17,6 +17,7 @@ import { addHistoryVerbs } from "./verbs/history-verbs.ts";
 import { addIpamVerbs } from "./verbs/ipam-verbs.ts";
 import { addLookVerbs, type Session } from "./verbs/look-verbs.ts";
 import { addNodeVerbs } from "./verbs/node-verbs.ts";
+import { addPathVerbs } from "./verbs/path-verbs.ts";
 import { addWaitVerb } from "./verbs/wait-verb.ts";
 
 type GlobalFlags = ConnectionFlags & { readonly output: OutputFormat };
@@ -67,6 +68,7 @@ addConfigVerbs(program, session);
 addNodeVerbs(program, session);
 addIpamVerbs(program, session);
 addWaitVerb(program, session);
+addPathVerbs(program, session);
 addPkiVerbs(program, terminal);
 program
   .command("reference", { hidden: true })

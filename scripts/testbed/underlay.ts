@@ -88,6 +88,11 @@ export class Underlay {
     await this.#nft(rules.join("\n"));
   }
 
+  /** Drops frames that match, in nft's words ("udp dport 8472"), until `healAll`. */
+  async drop(match: string): Promise<void> {
+    await this.#nft(`add rule bridge lab loss ${match} drop`);
+  }
+
   /**
    * Limits what the machine is sent to `kbitPerSecond` (a queue builds up behind it, so that
    * traffic is late as on a slow line); undefined: no limit.
