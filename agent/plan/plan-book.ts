@@ -3,13 +3,15 @@
  * depend on how many there are, and what comes out does not depend on the order they came in.
  *
  * Peers that claim the same thing (a MAC, a subnet) are settled here for every backend: the
- * one with the lowest lease key is programmed, all of them are reported.
+ * one with the lowest lease key is programmed, all of them are reported. A crowd of peers is
+ * programmed in another shape (crowd.ts): the one thing that depends on how many there are.
  */
 import type { Lease } from "../../common/lease/lease.ts";
 import type { PeerProblem } from "../peers/peer-problem.ts";
 import type { TunnelPeer } from "../tunnel/peer-table.ts";
 import type { BackendPlanner, ExtensionPeer, PeerPart } from "./backend-planner.ts";
 import { ClaimBook } from "./claim-book.ts";
+import { isCrowd, spread } from "./crowd.ts";
 import { formatObject, type KernelObject, objectId } from "./kernel-object.ts";
 import type { KernelState } from "./kernel-state.ts";
 
@@ -34,6 +36,7 @@ export class PlanBook {
   readonly #claims = new ClaimBook();
   /** Keys of leases with problems: few, where asking every lease would cost every delta. */
   readonly #troubled = new Set<string>();
+  #isCrowd = false;
 
   /** `extra`: objects of this node that no backend asks for (the blackhole route). */
   constructor(planner: BackendPlanner, own: Lease, extra: readonly KernelObject[] = []) {
@@ -54,10 +57,13 @@ export class PlanBook {
       const parts = this.#planner.peer(lease, this.#own);
       fresh.set(lease.key, parts.length === 0 ? undefined : { node: lease.node, parts });
     }
+    const willBeCrowd = isCrowd(this.#isCrowd, this.#countWith(fresh));
     const affected = this.#affectedBy(fresh);
+    if (willBeCrowd !== this.#isCrowd) for (const key of this.#leases.keys()) affected.add(key);
     const before = this.#collect(affected);
     for (const [key, planned] of fresh) this.#replace(key, planned);
     for (const key of affected) this.#noteTrouble(key);
+    this.#isCrowd = willBeCrowd;
     return difference(before, this.#collect(affected));
   }
 
@@ -86,6 +92,15 @@ export class PlanBook {
     return [...this.#troubled]
       .flatMap((key) => this.#problemsOf(key))
       .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : a.family - b.family));
+  }
+
+  /** How many leases are planned once these are. */
+  #countWith(fresh: ReadonlyMap<string, PlannedLease | undefined>): number {
+    let count = this.#leases.size;
+    for (const [key, planned] of fresh) {
+      count += Number(planned !== undefined) - Number(this.#leases.has(key));
+    }
+    return count;
   }
 
   #noteTrouble(key: string): void {
@@ -139,7 +154,8 @@ export class PlanBook {
   }
 
   #objectsOf(key: string): readonly KernelObject[] {
-    return this.#partsOf(key).flatMap((part) => part.objects);
+    const objects = this.#partsOf(key).flatMap((part) => part.objects);
+    return this.#isCrowd ? objects.map(spread) : objects;
   }
 
   /** The parts of a lease that are usable and hold all they claim. */

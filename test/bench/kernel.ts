@@ -9,8 +9,6 @@ import { monitorEventLoopDelay } from "node:perf_hooks";
 import { parseArgs } from "node:util";
 import type { KernelChange } from "../../agent/kernel/kernel.ts";
 import { NetlinkKernel } from "../../agent/kernel/netlink-kernel.ts";
-import { formatCidr } from "../../common/net/cidr.ts";
-import { formatIp } from "../../common/net/ip.ts";
 import {
   deletion,
   ip,
@@ -22,6 +20,8 @@ import {
   vxlan,
 } from "../support/kernel-contract.ts";
 import { NetworkNamespace } from "../support/netns.ts";
+import { batchTimed } from "./support/ip-batch.ts";
+import { median } from "./support/statistics.ts";
 
 const { signal } = new AbortController();
 /** Enough that the kernel's insertion is not quadratic: it hashes routes without the gateway. */
@@ -61,7 +61,7 @@ async function measureBatch({ peers, rounds, metrics }: Batch): Promise<void> {
   // The first round warms both sides up and is not counted.
   for (let round = 0; round <= rounds; round += 1) {
     const ours = [await applyTimed(bed.kernel, puts), await applyTimed(bed.kernel, deletes)];
-    const theirs = [batchTimed(bed.namespace, puts), batchTimed(bed.namespace, deletes)];
+    const theirs = [batchTimed(bed.namespace.name, puts), batchTimed(bed.namespace.name, deletes)];
     if (round === 0) continue;
     for (const [index, phase] of (["add", "delete"] as const).entries()) {
       const { ms = 0, lag = 0 } = ours[index] ?? {};
@@ -205,50 +205,6 @@ async function timed(work: () => Promise<void>): Promise<{ ms: number; lag: numb
   await new Promise((resolve) => setTimeout(resolve, 2));
   delay.disable();
   return { ms, lag: delay.max / 1e6 };
-}
-
-/** Process start and making the text are part of that way's cost, as encoding is of ours. */
-function batchTimed(namespace: NetworkNamespace, changes: readonly KernelChange[]): number {
-  const started = performance.now();
-  const lines = { ip: [] as string[], bridge: [] as string[] };
-  for (const change of changes) {
-    lines[change.kind === "fdb" ? "bridge" : "ip"].push(batchLine(change));
-  }
-  for (const program of ["ip", "bridge"] as const) {
-    const input = lines[program].join("\n");
-    execFileSync(program, ["-n", namespace.name, "-force", "-batch", "-"], { input });
-  }
-  return performance.now() - started;
-}
-
-function batchLine(change: KernelChange): string {
-  const verb = change.op === "put" ? "replace" : "del";
-  switch (change.kind) {
-    case "neighbour": {
-      const { ip: address, mac: lladdr, device } = change.object;
-      const state = change.op === "put" ? ` lladdr ${lladdr} nud permanent` : "";
-      return `neigh ${verb} ${formatIp(address)}${state} dev ${device}`;
-    }
-    case "fdb": {
-      const { mac: lladdr, remote, device } = change.object;
-      return `fdb ${verb} ${lladdr} dst ${formatIp(remote)} dev ${device} self permanent`;
-    }
-    case "route": {
-      const { destination, gateway, device, metric } = change.object;
-      const via = gateway === undefined ? "" : ` via ${formatIp(gateway)}`;
-      const extra = metric === undefined ? "" : ` metric ${metric}`;
-      return `route ${verb} ${formatCidr(destination)}${via} dev ${device} onlink${extra}`;
-    }
-    default:
-      throw new Error(`not measured: ${change.kind}`);
-  }
-}
-
-function median(numbers: readonly number[]): number {
-  const sorted = [...numbers].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? upper)) / 2;
 }
 
 function print(figure: string, data: Readonly<Record<string, number | string>>): void {

@@ -36,6 +36,10 @@ async function main(rows: readonly Row[]): Promise<void> {
   const faults: string[] = [];
   emit({ machine: describeMachine(), quick: values.quick });
   for (const row of rows) {
+    if (row.needsRoot === true && process.getuid?.() !== 0) {
+      process.stderr.write(`${row.name}: not run without root, because it makes namespaces\n`);
+      continue;
+    }
     const figures: Figure[] = [];
     const quiet = watchMachine();
     const fault = await runRow(row, figures);

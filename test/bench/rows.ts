@@ -3,7 +3,8 @@ import { allocate } from "./rows/allocate.ts";
 import { churn } from "./rows/churn.ts";
 import { coldStart } from "./rows/cold-start.ts";
 import { fanout } from "./rows/fanout.ts";
+import { kernel } from "./rows/kernel.ts";
 import { restart } from "./rows/restart.ts";
 import type { Row } from "./support/row.ts";
 
-export const ROWS: readonly Row[] = [fanout, restart, allocate, churn, coldStart];
+export const ROWS: readonly Row[] = [fanout, restart, allocate, churn, coldStart, kernel];

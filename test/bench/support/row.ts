@@ -33,6 +33,8 @@ export interface Bench extends RunOptions {
 export interface Row {
   readonly name: string;
   readonly what: string;
+  /** It makes network namespaces. */
+  readonly needsRoot?: boolean;
   run(bench: Bench): Promise<void>;
 }
 

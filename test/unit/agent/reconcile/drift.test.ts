@@ -295,7 +295,7 @@ describe("drift", () => {
     assert.deepEqual(bench.kernel.log, [
       "put neighbour flannel.1 10.245.7.0",
       "put fdb flannel.1 02:00:00:00:00:07",
-      "put route 10.244.77.0/24",
+      "put route 10.244.77.0/24 metric 78",
     ]);
     assert.equal(bench.report?.driftCount, 3);
   });
