@@ -3,8 +3,6 @@
  * leaves behind, and what cleanup takes away. Real etcd, controller and kernels in namespaces.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { join } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -12,7 +10,7 @@ import { removeFromNetwork } from "../../scripts/testbed/cni-list.ts";
 import type { Lab } from "../../scripts/testbed/lab.ts";
 import type { Machine } from "../../scripts/testbed/machine.ts";
 import { pingOnce } from "../../scripts/testbed/pinger.ts";
-import { addPodByList, type Pod } from "../../scripts/testbed/pods.ts";
+import { addPodByList } from "../../scripts/testbed/pods.ts";
 import { until } from "../../scripts/testbed/poll.ts";
 import { Unit } from "../../scripts/testbed/unit.ts";
 import { startLab } from "../support/lab.ts";
@@ -26,6 +24,7 @@ import {
   withoutLoss,
   withPods,
 } from "../support/lab-checks.ts";
+import { iperfPasses } from "../support/lab-iperf.ts";
 
 const SOON = { deadlineMs: 30_000 };
 /** Below an overlay: each machine of the lab has its own. */
@@ -74,23 +73,6 @@ async function hasRoute(node: Machine, destination: string): Promise<boolean> {
   return (await node.exec(["ip", "route", "show", destination])).trim() !== "";
 }
 
-/** A published port: a client on another machine reaches the server in the pod. */
-async function answersOnHostPort(pod: Pod, from: Machine, target: string): Promise<void> {
-  const [host = "", port = ""] = target.split(":");
-  const [file = "", ...args] = pod.machine.enter(["iperf3", "-s", "-1"], pod.name);
-  const server = spawn(file, args, { stdio: "ignore" });
-  const ended = once(server, "close");
-  try {
-    await until("the published port answers", SOON, async () => {
-      const client = ["timeout", "20", "iperf3", "-c", host, "-p", port, "-n", "1M"];
-      return (await from.tryExec(client)).code === 0 ? true : undefined;
-    });
-  } finally {
-    server.kill("SIGKILL");
-    await ended;
-  }
-}
-
 describe("two agents", () => {
   it("join, outlive their controllers, remember, follow their addresses, and clean up", async (t) => {
     const lab = await startLab(t, {
@@ -132,7 +114,8 @@ describe("two agents", () => {
       assert.notEqual(pod.ip, neighbour.ip);
       for (const other of [neighbour, far]) assert.ok(await pingOnce(pod, other), other.ip);
       assert.ok(await pingOnce(far, pod));
-      await answersOnHostPort(pod, two, `${one.id.ip}:8080`);
+      const published = ["-c", one.id.ip, "-p", "8080"];
+      await iperfPasses(pod, (argv) => two.tryExec([...argv, ...published]));
       await removeFromNetwork(call);
       const addresses = await one.exec(["ls", "/var/lib/cni/networks/cbr0"]);
       assert.ok(!addresses.includes(pod.ip), addresses);

@@ -11,22 +11,30 @@ import { fileURLToPath } from "node:url";
 const FOLDER = new URL("../../../test/golden/", import.meta.url);
 
 export function assertGolden(name: string, actual: string): void {
-  const file = fileURLToPath(new URL(name, FOLDER));
-  if (process.env["UPDATE_GOLDEN"] === "1") {
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, actual);
+  if (isUpdating()) {
+    mkdirSync(dirname(pathOf(name)), { recursive: true });
+    writeFileSync(pathOf(name), actual);
     return;
   }
-  assert.equal(actual, readGolden(file, name));
+  assert.equal(actual, readGolden(name));
 }
 
 export function golden(name: string): string {
-  return readGolden(fileURLToPath(new URL(name, FOLDER)), name);
+  return readGolden(name);
 }
 
-function readGolden(file: string, name: string): string {
+/** The files are being rewritten: nothing can be waited for. */
+export function isUpdating(): boolean {
+  return process.env["UPDATE_GOLDEN"] === "1";
+}
+
+function pathOf(name: string): string {
+  return fileURLToPath(new URL(name, FOLDER));
+}
+
+function readGolden(name: string): string {
   try {
-    return readFileSync(file, "utf8");
+    return readFileSync(pathOf(name), "utf8");
   } catch (error) {
     throw new Error(`no test/golden/${name}; make it with UPDATE_GOLDEN=1`, { cause: error });
   }

@@ -87,9 +87,9 @@ export async function waitReady(machine: Machine): Promise<void> {
  * A node's overlay as an operator sees it, with names in place of what differs from run to
  * run: subnets and VTEP MACs of nodes, interface numbers.
  */
-export async function overlayText(lab: Lab, node: Machine): Promise<string> {
+export function overlayText(lab: Lab, node: Machine): Promise<string> {
   const device = ["dev", "flannel.1"];
-  const commands = [
+  return textOf(lab, node, [
     ["ip", "route", "show"],
     ["ip", "neigh", "show", ...device],
     ["bridge", "fdb", "show", ...device],
@@ -97,7 +97,15 @@ export async function overlayText(lab: Lab, node: Machine): Promise<string> {
     ["ip", "-d", "link", "show", ...device],
     ["cat", "/proc/sys/net/ipv6/conf/flannel.1/accept_ra"],
     ["cat", "/run/flannel/subnet.env"],
-  ];
+  ]);
+}
+
+/** What these commands print on the node, each behind its own words. */
+export async function textOf(
+  lab: Lab,
+  node: Machine,
+  commands: readonly (readonly string[])[],
+): Promise<string> {
   const parts: string[] = [];
   for (const argv of commands) {
     parts.push(`$ ${argv.join(" ")}\n${(await node.exec(argv)).trimEnd()}`);
@@ -110,9 +118,12 @@ async function anonymous(lab: Lab, text: string): Promise<string> {
   for (const lease of await lab.registry.leases()) {
     const name = lab.nodes.find((node) => node.id.ip === lease.publicIp)?.name ?? lease.publicIp;
     const net = lease.subnet.replace(/\.0\/24$/, "");
-    result = result
-      .replaceAll(lease.vtepMac, `<VTEP MAC of ${name}>`)
-      .replaceAll(new RegExp(`\\b${net.replaceAll(".", "\\.")}\\.`, "g"), `<${name}>.`);
+    // Not every backend has one.
+    if (lease.vtepMac !== "") result = result.replaceAll(lease.vtepMac, `<VTEP MAC of ${name}>`);
+    result = result.replaceAll(
+      new RegExp(`\\b${net.replaceAll(".", "\\.")}\\.`, "g"),
+      `<${name}>.`,
+    );
   }
   return sortByName(
     result
