@@ -26,7 +26,8 @@ import type { ControllerCommand, ControllerOptions } from "./options.ts";
 import { reportForEver } from "./report.ts";
 import { LeaderClient } from "./rpc/leader-client.ts";
 import { leaderLine } from "./rpc/leader-line.ts";
-import { leaderAddress } from "./rpc/operator-service.ts";
+import { candidateAddresses, leaderAddress } from "./rpc/operator-service.ts";
+import { OtherReplicas, type OtherReplicasParts } from "./rpc/other-replicas.ts";
 import { serve } from "./rpc/serve.ts";
 import { ReplicaCredentials } from "./rpc/tls/replica-credentials.ts";
 import { runElection } from "./store/campaign.ts";
@@ -98,7 +99,10 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   };
   const served = await serve({ ...parts, group });
   life.onShutdown("gRPC server", () => served.close());
-  const page = await startConsole({ ...parts, nodes: served.nodes, group });
+  const page = await startConsole({
+    ...{ ...parts, nodes: served.nodes, group },
+    others: (isWatched) => new OtherReplicas(othersOf(options, { ...parts, isWatched })),
+  });
   if (page !== undefined) life.onShutdown("console", () => page.close());
   const gauges = { metrics, view: views.view, hub: served.hub, service };
   metrics.beforeScrape(() => readGauges(gauges));
@@ -128,6 +132,20 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   group.spawn((signal) => systemd.run(signal));
   group.spawn((signal) => reportForEver({ ...parts, health, systemd, served }, signal));
   await group.join();
+}
+
+function othersOf(
+  { address }: ControllerOptions,
+  parts: Pick<OtherReplicasParts, "clock" | "isWatched"> & {
+    readonly views: ViewService;
+    readonly credentials: ReplicaCredentials;
+  },
+): OtherReplicasParts {
+  return {
+    ...parts,
+    others: () => candidateAddresses(parts.views).filter((other) => other !== address),
+    credentials: () => parts.credentials.channel,
+  };
 }
 
 function candidateOf({ name, address, console, tls }: ControllerOptions): CandidateValue {

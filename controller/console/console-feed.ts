@@ -115,7 +115,7 @@ export class ConsoleFeed {
     const isFirst = this.#isNew && this.#parts.view.instance !== "";
     if (isFirst) this.#isNew = false;
     const news =
-      isFirst || this.#isNew ? [] : [...leaseNews(leases), ...nodeNews(nodes), ...head.news];
+      isFirst || this.#isNew ? [] : [...leaseNews(leases), ...nodeNews(nodes, atMs), ...head.news];
     const events = news.map((one) => this.#event(one, atMs));
     const isDue = this.#parts.clock.monotonicMs() - this.#frameMs >= BEAT_MS;
     if (leases.length + nodes.length === 0 && !head.isNew && !isDue) return;

@@ -17,7 +17,7 @@ import { type ConsoleServer, startConsoleServer } from "./console-server.ts";
 import { consoleHead } from "./head.ts";
 import { LeaseEnds } from "./lease-ends.ts";
 import { readPageFiles } from "./page-files.ts";
-import { consoleNode } from "./rows.ts";
+import { newestStreams } from "./rows.ts";
 
 export interface ConsoleParts {
   readonly options: Pick<ControllerOptions, "console" | "address" | "leaseTtlSeconds">;
@@ -27,9 +27,18 @@ export interface ConsoleParts {
   readonly storeFault: () => TwillError | undefined;
   /** Nodes whose streams are served here. */
   readonly nodes: () => readonly NodeStatus[];
+  /** What other replicas say of theirs. */
+  readonly others: (isWatched: () => boolean) => OtherNodes;
   readonly clock: Clock;
   readonly log: Logger;
   readonly group: TaskGroup;
+}
+
+/** rpc/other-replicas.ts is the real one. */
+export interface OtherNodes {
+  readonly answers: ReadonlyMap<string, string>;
+  nodes(): Iterable<readonly [controller: string, status: NodeStatus]>;
+  run(signal: AbortSignal): Promise<void>;
 }
 
 /** undefined: no console was asked for. */
@@ -38,8 +47,9 @@ export async function startConsole(parts: ConsoleParts): Promise<ConsoleServer |
   const { console: listen } = options;
   if (listen === undefined) return undefined;
   const { view } = parts.views;
-  const feed = feedOf(parts);
-  const answers = new ConsoleAnswers({
+  const others = parts.others(() => answers.viewers > 0);
+  const feed = feedOf(parts, others);
+  const answers: ConsoleAnswers = new ConsoleAnswers({
     feed,
     clock,
     files: await readPageFiles(),
@@ -52,6 +62,7 @@ export async function startConsole(parts: ConsoleParts): Promise<ConsoleServer |
     credentials,
     answer: (request, response, peer) => answers.answer(request, response, peer),
   });
+  group.spawn((signal) => others.run(signal));
   group.spawn((signal) => feed.run(signal));
   const tls = credentials.material !== undefined;
   const scheme = !tls ? "http" : "https";
@@ -61,7 +72,7 @@ export async function startConsole(parts: ConsoleParts): Promise<ConsoleServer |
   return server;
 }
 
-function feedOf(parts: ConsoleParts): ConsoleFeed {
+function feedOf(parts: ConsoleParts, others: OtherNodes): ConsoleFeed {
   const { views, clock, options, nodes } = parts;
   const self = options.address;
   return new ConsoleFeed({
@@ -72,11 +83,11 @@ function feedOf(parts: ConsoleParts): ConsoleFeed {
         ...{ view: views.view, self, version: VERSION },
         leaseTtlSeconds: options.leaseTtlSeconds,
         storeFault: parts.storeFault()?.message ?? "",
-        answers: new Map(),
+        answers: others.answers,
       }),
     nodes: (told) => {
-      const nowMs = clock.wallMs();
-      return nodes().map((status) => consoleNode(status, self, told.get(status.node), nowMs));
+      const own = nodes().map((status) => [self, status] as const);
+      return newestStreams([...own, ...others.nodes()], told, clock.wallMs());
     },
   });
 }

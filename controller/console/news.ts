@@ -20,6 +20,8 @@ export interface Change<T> {
 /** More of one kind than this at once are told as one. */
 const MANY = 6;
 const NAMED = 3;
+/** A connection this young is news. */
+const FRESH_MS = 20_000;
 
 export function leaseNews(changes: readonly Change<ConsoleLease>[]): readonly News[] {
   return condense(
@@ -63,7 +65,8 @@ function subject({ node, key }: ConsoleLease): string {
   return node === "" ? key : node;
 }
 
-export function nodeNews(changes: readonly Change<ConsoleNode>[]): readonly News[] {
+export function nodeNews(all: readonly Change<ConsoleNode>[], nowMs: number): readonly News[] {
+  const changes = all.filter(({ before, after }) => before !== undefined || isFresh(after, nowMs));
   const each = changes.flatMap(({ before, after }) => [
     ...streamNews(before, after),
     ...(after === undefined ? [] : kernelNews(before, after)),
@@ -77,6 +80,11 @@ export function nodeNews(changes: readonly Change<ConsoleNode>[]): readonly News
     "drift.repaired": "nodes repaired what somebody had changed",
   });
   return [...one, ...appliedNews(changes)];
+}
+
+/** A node that is heard of for the first time though it came long ago: another replica's. */
+function isFresh(node: ConsoleNode | undefined, nowMs: number): boolean {
+  return node !== undefined && nowMs - node.sinceMs < FRESH_MS;
 }
 
 function streamNews(before: ConsoleNode | undefined, after: ConsoleNode | undefined): News[] {

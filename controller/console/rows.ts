@@ -53,6 +53,25 @@ export function consoleNode(
   return before !== undefined && sameNode(before, row) ? before : row;
 }
 
+/** A node that has just gone to another replica may be named by both: its newer stream counts. */
+export function newestStreams(
+  streams: Iterable<readonly [controller: string, status: NodeStatus]>,
+  told: ReadonlyMap<string, ConsoleNode>,
+  nowMs: number,
+): Iterable<ConsoleNode> {
+  const newest = new Map<string, readonly [string, NodeStatus]>();
+  for (const stream of streams) {
+    const [, status] = stream;
+    const known = newest.get(status.node)?.[1];
+    if (known === undefined || status.connectedSeconds < known.connectedSeconds) {
+      newest.set(status.node, stream);
+    }
+  }
+  return [...newest.values()].map(([controller, status]) =>
+    consoleNode(status, controller, told.get(status.node), nowMs),
+  );
+}
+
 function sameNode(a: ConsoleNode, b: ConsoleNode): boolean {
   return (
     a.sent === b.sent &&

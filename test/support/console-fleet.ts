@@ -102,6 +102,14 @@ export class ConsoleFleet implements AsyncDisposable {
       store: { timeToLive: async () => TTL_SECONDS - 60 },
       storeFault: () => undefined,
       nodes: () => [...this.#nodes.values()],
+      others: () => ({
+        answers: new Map([
+          ["10.99.1.2:7470", ""],
+          ["10.99.1.3:7470", ""],
+        ]),
+        nodes: () => [],
+        run: async () => undefined,
+      }),
       clock: systemClock,
       log: silentLogger,
       group: this.#group,
