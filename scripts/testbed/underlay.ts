@@ -110,6 +110,15 @@ export class Underlay {
     await this.#ip([`link set dev ${machine.id.name} ${plugged ? "up" : "down"}`]);
   }
 
+  /** The switch forwards IPv4 between machines that send to it as their gateway, and keeps quiet about it. */
+  async routeBetween(): Promise<void> {
+    const settings = ["conf.all.send_redirects=0", "conf.br0.send_redirects=0", "ip_forward=1"];
+    for (const setting of settings) {
+      const sysctl = ["sysctl", "-qw", `net.ipv4.${setting}`];
+      await run(["ip", "netns", "exec", this.#namespace, ...sysctl]);
+    }
+  }
+
   async destroy(): Promise<void> {
     await tryRun(["ip", "netns", "del", this.#namespace]);
   }
