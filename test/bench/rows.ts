@@ -5,6 +5,7 @@ import { coldStart } from "./rows/cold-start.ts";
 import { fanout } from "./rows/fanout.ts";
 import { kernel } from "./rows/kernel.ts";
 import { restart } from "./rows/restart.ts";
+import { sim } from "./rows/sim.ts";
 import type { Row } from "./support/row.ts";
 
-export const ROWS: readonly Row[] = [fanout, restart, allocate, churn, coldStart, kernel];
+export const ROWS: readonly Row[] = [fanout, restart, allocate, churn, coldStart, kernel, sim];
