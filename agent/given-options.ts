@@ -11,6 +11,7 @@ export interface GivenOptions {
   readonly tlsCaFile: string;
   readonly tlsCertFile: string;
   readonly tlsKeyFile: string;
+  readonly joinTokenFile: string;
   readonly insecure: boolean;
   readonly iface: readonly string[];
   readonly ifaceRegex: readonly RegExp[];

@@ -7,7 +7,6 @@ import {
   choiceOption,
   integerOption,
   ipOption,
-  listOption,
   type Reading,
   repeatableOption,
   textOption,
@@ -16,8 +15,8 @@ import {
   wrong,
 } from "../common/config/option-spec.ts";
 import type { OptionTable } from "../common/config/option-table.ts";
-import { type HostPort, parseHostPort } from "../common/net/host-port.ts";
 import { formatIp, type Ip, parseIp } from "../common/net/ip.ts";
+import { CONTROL_OPTIONS } from "./control-options.ts";
 import { FLANNEL_ONLY_OPTIONS, KUBE_SUBNET_MGR } from "./flannel-only-options.ts";
 import type { GivenOptions, Specs } from "./given-options.ts";
 
@@ -27,60 +26,6 @@ function readIp(text: string): Reading<Ip> {
   const ip = parseIp(text);
   return ip === undefined ? wrong("must be an IP address", text) : value(ip);
 }
-
-const CONTROL = "Controllers";
-const controlOptions: Specs<
-  "controllers" | "nodeName" | "tlsCaFile" | "tlsCertFile" | "tlsKeyFile" | "insecure"
-> = {
-  controllers: listOption<HostPort>({
-    flag: "controllers",
-    help: "Controllers to hold the stream with; one is picked at random, the others stand by.",
-    group: CONTROL,
-    placeholder: "HOST:PORT,...",
-    fallback: [],
-    fallbackText: "",
-    parseItem: (text) => {
-      const parsed = parseHostPort(text);
-      return parsed === undefined || parsed.host === "" || parsed.port === 0
-        ? wrong("must be host:port, several separated by commas", text)
-        : value(parsed);
-    },
-  }),
-  nodeName: textOption({
-    flag: "node-name",
-    help: "This node's identity; the lease belongs to it. The host's name when not given.",
-    group: CONTROL,
-    placeholder: "NAME",
-    fallback: "",
-  }),
-  tlsCaFile: textOption({
-    flag: "tls-ca-file",
-    help: "PEM file of the CA that signed the controllers' certificates.",
-    group: CONTROL,
-    placeholder: "FILE",
-    fallback: "",
-  }),
-  tlsCertFile: textOption({
-    flag: "tls-cert-file",
-    help: "PEM file of this node's certificate; read again at every connection.",
-    group: CONTROL,
-    placeholder: "FILE",
-    fallback: "",
-  }),
-  tlsKeyFile: textOption({
-    flag: "tls-key-file",
-    help: "PEM file of that certificate's key.",
-    group: CONTROL,
-    placeholder: "FILE",
-    fallback: "",
-  }),
-  insecure: booleanOption({
-    flag: "insecure",
-    help: "Talk to the controllers in plaintext. For labs: anybody on the path can take over routing.",
-    group: CONTROL,
-    fallback: false,
-  }),
-};
 
 const HOST = "Interface and addresses";
 const hostOptions: Specs<
@@ -290,7 +235,7 @@ export const AGENT_OPTION_TABLE: OptionTable<GivenOptions> = {
   summary:
     "Joins this machine to the container network: holds a stream to a controller, keeps the kernel equal to the leases, and says what it has applied. SIGTERM leaves the network as it is; cleanup removes everything that Twill made, and only that.",
   options: {
-    ...controlOptions,
+    ...CONTROL_OPTIONS,
     ...hostOptions,
     ...ruleOptions,
     ...fileOptions,

@@ -13,6 +13,7 @@ import { nearest } from "../common/text/nearest.ts";
 import type { GivenOptions } from "./given-options.ts";
 import type { InterfaceWish } from "./host/interface-select.ts";
 import { AGENT_MAN_PAGE } from "./man-page.ts";
+import { MembershipFiles } from "./membership/membership-files.ts";
 import { AGENT_OPTION_TABLE } from "./option-table.ts";
 import type { TlsFiles } from "./rpc/channel.ts";
 
@@ -22,6 +23,8 @@ export interface AgentOptions {
   readonly node: string;
   /** undefined: plaintext, asked for by --insecure. */
   readonly tls: TlsFiles | undefined;
+  /** Becomes a node by the token in this file; undefined: `tls` names its files. */
+  readonly joinTokenFile: string | undefined;
   readonly wish: InterfaceWish;
   readonly rules: RuleOptions;
   readonly subnetFile: string;
@@ -130,12 +133,12 @@ function unknownCommand(word: string): string {
 }
 
 function compile(given: GivenOptions, hostName: string): AgentOptions {
-  const { tlsCaFile: caFile, tlsCertFile: certFile, tlsKeyFile: keyFile } = given;
   const { healthzIp, healthzPort } = given;
   return {
     controllers: given.controllers.map(formatHostPort),
     node: given.nodeName === "" ? hostName : given.nodeName,
-    tls: given.insecure ? undefined : { caFile, certFile, keyFile },
+    tls: tlsOf(given),
+    joinTokenFile: given.joinTokenFile === "" ? undefined : given.joinTokenFile,
     wish: {
       ifaces: given.iface,
       regexes: given.ifaceRegex,
@@ -164,6 +167,14 @@ function compile(given: GivenOptions, hostName: string): AgentOptions {
   };
 }
 
+/** Whoever joins by token has the files that it was given then. */
+function tlsOf(given: GivenOptions): TlsFiles | undefined {
+  if (given.insecure) return undefined;
+  if (given.joinTokenFile !== "") return new MembershipFiles(given.stateDir).tls;
+  const { tlsCaFile: caFile, tlsCertFile: certFile, tlsKeyFile: keyFile } = given;
+  return { caFile, certFile, keyFile };
+}
+
 /** What no single option can tell. */
 function contradictions(
   name: "run" | "cleanup",
@@ -189,13 +200,18 @@ function contradictions(
 function tlsContradictions(given: GivenOptions): readonly string[] {
   const files = [given.tlsCaFile, given.tlsCertFile, given.tlsKeyFile];
   const isGiven = files.some((file) => file !== "");
+  if (given.joinTokenFile !== "") {
+    return isGiven || given.insecure
+      ? ["--join-token-file brings its own certificate: leave out --tls-*-file and --insecure"]
+      : [];
+  }
   if (given.insecure) {
     return isGiven ? ["--insecure and --tls-*-file contradict each other: leave one out"] : [];
   }
   if (!isGiven) {
     return [
       "the controllers are reached by TLS: give --tls-ca-file (and --tls-cert-file, " +
-        "--tls-key-file), or --insecure in a lab",
+        "--tls-key-file), --join-token-file, or --insecure in a lab",
     ];
   }
   return (given.tlsCertFile === "") === (given.tlsKeyFile === "")

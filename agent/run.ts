@@ -10,16 +10,22 @@ import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
 import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
 import { ExtensionDriver } from "./extension/extension-driver.ts";
+import { readFileIfPresent } from "./host/atomic-file.ts";
 import { readProcNet } from "./inspect/proc-net.ts";
 import { commandRunner } from "./kernel/command.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
 import { watchRuleset } from "./kernel/ruleset-watch.ts";
 import { procSysctl } from "./kernel/sysctl.ts";
+import { watchCertificate } from "./membership/certificate-watch.ts";
+import { Membership } from "./membership/membership.ts";
+import { MembershipFiles } from "./membership/membership-files.ts";
 import { NodeAgent } from "./node/node-agent.ts";
 import type { AgentCommand, AgentOptions } from "./options.ts";
 import { DataPlane } from "./reconcile/data-plane.ts";
 import { dataPlaneOptions } from "./reconcile/data-plane-options.ts";
 import { openChannel } from "./rpc/channel.ts";
+import { enrolmentCalls } from "./rpc/enrolment-client.ts";
+import { showCertificate } from "./rpc/show-certificate.ts";
 import { SyncStream } from "./rpc/sync-stream.ts";
 import { TunnelDriver } from "./tunnel/tunnel-driver.ts";
 import { showTunnel } from "./tunnel/tunnel-metrics.ts";
@@ -76,6 +82,7 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
     log,
     random: Math.random,
   });
+  const membership = openMembership(options, log);
   const run = commandRunner(env["PATH"]);
   const extension = new ExtensionDriver({
     run,
@@ -102,9 +109,11 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
         },
         dataPlaneOptions(options.rules, networks),
       ),
-    openStream: async (endpoint) =>
-      new SyncStream(await openChannel(endpoint, options.tls), endpoint),
     inspect: { sysctl: procSysctl(), run, readProcNet },
+    openStream: async (endpoint) => {
+      await membership?.joined(lifecycle.signal);
+      return new SyncStream(await openChannel(endpoint, options.tls), endpoint);
+    },
     clock: systemClock,
     log,
     health,
@@ -116,8 +125,30 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
   await serveAdmin({ options, health, metrics, log, lifecycle, agent });
   const group = new TaskGroup(lifecycle.signal);
   group.spawn((signal) => systemd.run(signal));
+  if (membership !== undefined) group.spawn((signal) => membership.run(signal));
+  const { tls, controllers } = options;
+  if (tls !== undefined) {
+    const watch = {
+      ...{ controllers, clock: systemClock },
+      read: () => readFileIfPresent(tls.certFile),
+      show: (controller: string) => showCertificate(controller, tls, systemClock.wallMs()),
+    };
+    group.spawn((signal) => watchCertificate(watch, signal));
+  }
   group.spawn((signal) => agent.run(signal));
   await group.join();
+}
+
+/** undefined: this node's certificate is not the agent's business. */
+function openMembership(options: AgentOptions, log: Logger): Membership | undefined {
+  const { node, joinTokenFile, controllers, stateDir } = options;
+  if (joinTokenFile === undefined) return undefined;
+  return new Membership({
+    ...{ node, controllers, log, clock: systemClock, random: Math.random },
+    files: new MembershipFiles(stateDir),
+    calls: enrolmentCalls(() => systemClock.wallMs()),
+    readToken: () => readFileIfPresent(joinTokenFile),
+  });
 }
 
 /** READY=1 and one line in the log, the first time that everything is as it should be. */

@@ -69,6 +69,8 @@ export const ERROR_TRAITS = {
   NODE_UNAVAILABLE: row("backoff", "UNAVAILABLE", "info"),
   IDENTITY_REFUSED: row("backoff", "PERMISSION_DENIED", "error"),
   UNAUTHENTICATED: row("backoff", "UNAUTHENTICATED", "error"),
+  /** This controller gives out no certificates. */
+  ENROLMENT_OFF: row("never", "FAILED_PRECONDITION", "error"),
   /** More connections, calls or messages than one peer may have. */
   LIMIT_REACHED: row("backoff", "RESOURCE_EXHAUSTED", "warn"),
   INTERFACE_NOT_FOUND: row("backoff", "FAILED_PRECONDITION", "error"),

@@ -37,6 +37,7 @@ export const EVENTS = {
     "warn",
     "a connection was ended because its certificate is revoked or has expired; nodes",
   ),
+  "node.certified": event("info", "a node got a certificate from this controller; node, serial"),
   "peer.limited": event("warn", "a peer was held back; which limit, and who"),
   "event.suppressed": event("warn", "how many repeats of an event were left out of the log"),
   // controller: store and leadership
@@ -148,6 +149,12 @@ export const EVENTS = {
   "kernel.overrun": event("warn", "netlink events were lost; everything is read again"),
   "file.written": event("info", "subnet.env or another hand-off file was written"),
   "file.failed": event("error", "a hand-off file cannot be written; tried again"),
+  "membership.joined": event("info", "this machine became the node by its token; until when"),
+  "membership.renewed": event("info", "the node's certificate was made anew; until when"),
+  "membership.failed": event(
+    "warn",
+    "no certificate could be had; tried again, the one there is stays in use",
+  ),
   "agent.ready": event("info", "in sync and programmed; containers may start"),
   "cleanup.done": event("info", "everything of ours was removed"),
   "notify.failed": event("warn", "systemd could not be told"),

@@ -17,11 +17,12 @@ import type { OptionTable } from "../common/config/option-table.ts";
 import type { Level } from "../common/events.ts";
 import { type HostPort, parseHostPort } from "../common/net/host-port.ts";
 import { consoleListenOption } from "./console/listen-option.ts";
+import { ENROL_OPTIONS, type EnrolGiven } from "./enrol-options.ts";
 import { DEFAULT_ETCD_OPTIONS } from "./store/etcd-options.ts";
 import { DEFAULT_STORM_LIMITS } from "./view/expiry-storm.ts";
 
 /** What was given, or the defaults; nothing is compared with anything else yet. */
-export interface GivenOptions {
+export interface GivenOptions extends EnrolGiven {
   readonly etcdEndpoints: string;
   readonly etcdPrefix: string;
   readonly etcdCafile: string;
@@ -294,6 +295,7 @@ export const CONTROLLER_OPTION_TABLE: OptionTable<GivenOptions> = {
     ...etcdOptions,
     ...serveOptions,
     consoleListen: consoleListenOption,
+    ...ENROL_OPTIONS,
     ...leaseOptions,
     ...observeOptions,
   },

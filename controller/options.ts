@@ -10,7 +10,7 @@ import { type Environment, type GivenOption, parseOptions } from "../common/conf
 import { TwillError } from "../common/errors.ts";
 import type { Level } from "../common/events.ts";
 import { isName } from "../common/identity/identity.ts";
-import { formatHostPort, type HostPort } from "../common/net/host-port.ts";
+import { formatHostPort, type HostPort, parseHostPort } from "../common/net/host-port.ts";
 import { isLoopback } from "./console/access.ts";
 import type { LeasePolicy } from "./lease/decide.ts";
 import { CONTROLLER_MAN_PAGE } from "./man-page.ts";
@@ -26,6 +26,16 @@ export interface ServerTlsFiles {
   readonly crlFile: string;
 }
 
+/** Where and with what machines are made nodes. */
+export interface EnrolOptions {
+  readonly listen: HostPort;
+  /** "host:port" that tokens name. */
+  readonly address: string;
+  readonly caKeyFile: string;
+  /** Of the certificates given out. */
+  readonly ttlMs: number;
+}
+
 export interface ControllerOptions {
   readonly etcd: EtcdOptions;
   readonly listen: HostPort;
@@ -34,6 +44,8 @@ export interface ControllerOptions {
   readonly name: string;
   /** undefined: plaintext, asked for by --insecure. */
   readonly tls: ServerTlsFiles | undefined;
+  /** undefined: this replica gives out no certificates. */
+  readonly enrol: EnrolOptions | undefined;
   /** Whether revoking a connected node's certificate gives its lease back. */
   readonly revokeWithdrawsLease: boolean;
   /** Where the console is served; undefined: nowhere. */
@@ -113,6 +125,7 @@ function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): Cont
     tls: given.insecure ? undefined : { caFile, certFile, keyFile, crlFile },
     revokeWithdrawsLease,
     console: given.consoleListen,
+    enrol: enrolOptions(given, hostName),
     policy: { ipv6BesideFlannel: given.ipv6BesideFlannel },
     nudgeIntervalMs: given.nudgeInterval,
     storm: { percent: given.expiryStormPercent, atLeast: given.expiryStormLeases },
@@ -124,6 +137,13 @@ function compile(given: GivenOptions, etcd: EtcdOptions, hostName: string): Cont
     logFormat: given.logFormat,
     logLevel: given.logLevel,
   };
+}
+
+function enrolOptions(given: GivenOptions, hostName: string): EnrolOptions | undefined {
+  const { enrolListen: listen, enrolCaKeyFile: caKeyFile, nodeCertificateTtl: ttlMs } = given;
+  if (listen === undefined) return undefined;
+  const host = parseHostPort(advertised(given, hostName))?.host ?? hostName;
+  return { listen, caKeyFile, ttlMs, address: formatHostPort({ host, port: listen.port }) };
 }
 
 function readEtcd(given: GivenOptions, problems: string[]): EtcdOptions | undefined {
@@ -161,6 +181,14 @@ function contradictions(given: GivenOptions, hostName: string): string[] {
     problems.push(
       `--console-listen ${formatHostPort(consoleListen)}: without certificates the console is served ` +
         "on a loopback address only (127.0.0.1, ::1); reach it by ssh -L, or give the --tls-*-file options",
+    );
+  }
+  if ((given.enrolListen === undefined) !== (given.enrolCaKeyFile === "")) {
+    problems.push("--enrol-listen and --enrol-ca-key-file come together: one of them is missing");
+  }
+  if (given.insecure && given.enrolListen !== undefined) {
+    problems.push(
+      "--insecure and --enrol-listen contradict each other: there is no CA to sign with",
     );
   }
   if (!given.insecure && files.some((file) => file === "")) {

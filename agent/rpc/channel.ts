@@ -17,7 +17,7 @@ export interface TlsFiles {
 /** A snapshot part has at most 64 KiB; what is larger than this is no message of ours. */
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
-const CHANNEL_OPTIONS: Partial<ClientOptions> = {
+export const CHANNEL_OPTIONS: Partial<ClientOptions> = {
   // Detects a dead peer in 6 to 10 s and survives stalls below 6 s of either event loop.
   "grpc.keepalive_time_ms": 4000,
   "grpc.keepalive_timeout_ms": 6000,
@@ -46,7 +46,8 @@ export async function openChannel(
   return new FabricClient(`dns:${endpoint}`, await readCredentials(tls), CHANNEL_OPTIONS);
 }
 
-async function readCredentials(tls: TlsFiles | undefined): Promise<ChannelCredentials> {
+/** Read anew at every call. */
+export async function readCredentials(tls: TlsFiles | undefined): Promise<ChannelCredentials> {
   if (tls === undefined) return credentials.createInsecure();
   const [ca, key, cert] = await Promise.all([
     readPem(tls.caFile, "--tls-ca-file"),

@@ -165,8 +165,13 @@ function getStatus(client: OperatorClient, deadline: Date): Promise<Status> {
 
 /** Nobody there, or one who cannot help now: the next may. */
 function isElsewhere({ code }: TwillError): boolean {
-  return code === "CONTROLLER_UNAVAILABLE" || code === "SHUTTING_DOWN" || code === "NOT_LEADER";
+  return ELSEWHERE.has(code);
 }
+
+/** Another controller may do it. */
+const ELSEWHERE: ReadonlySet<string> = new Set([
+  ...["CONTROLLER_UNAVAILABLE", "SHUTTING_DOWN", "NOT_LEADER", "ENROLMENT_OFF"],
+]);
 
 function reasonOf(error: unknown): string {
   if (!isServiceError(error)) return error instanceof Error ? error.message : String(error);

@@ -6,11 +6,13 @@ import type { PeerState } from "../../proto/gen/twill/v1/node.ts";
 import type { Operator } from "../connection/operator-client.ts";
 import type { Terminal } from "../terminal.ts";
 import { addNodeChangeVerbs } from "./change-verbs.ts";
+import { addInviteVerb } from "./invite-verb.ts";
 import { lookAtCluster, type Session } from "./look-verbs.ts";
 
 export function addNodeVerbs(program: Command, session: Session): void {
   const one = program.command("node").description("one node");
   addNodeChangeVerbs(one, session);
+  addInviteVerb(one, session);
   one
     .command("show")
     .description("lease, addresses, applied revision, what is wrong, and each of its peers")

@@ -2,7 +2,7 @@
  * A small certificate authority over @peculiar/x509 and WebCrypto: P-256 keys, X.509 v3.
  * For labs and small fleets; any outside CA that writes the same SANs works as well.
  */
-import { webcrypto } from "node:crypto";
+import { createPublicKey, webcrypto } from "node:crypto";
 import "reflect-metadata";
 import * as x509 from "@peculiar/x509";
 import { formatIdentity, type Identity } from "../identity/identity.ts";
@@ -76,17 +76,32 @@ export async function signRequest(
   return sign(authority, await csr.publicKey.export(), request);
 }
 
+/** SubjectPublicKeyInfo of a request's key; throws when it is not signed by that key. */
+export async function requestKey(csrPem: string): Promise<Uint8Array> {
+  const csr = new x509.Pkcs10CertificateRequest(csrPem);
+  if (!(await csr.verify())) throw new RangeError("the request is not signed by its own key");
+  return new Uint8Array(csr.publicKey.rawData);
+}
+
 /** Makes a key (which never leaves the caller) and a request for it. */
 export async function createRequest(
   commonName: string,
 ): Promise<{ csrPem: string; keyPem: string }> {
-  const keys = await generateKeys();
+  return requestFor(commonName, await exportKey((await generateKeys()).privateKey));
+}
+
+/** A request for a key that is there already. */
+export async function requestFor(
+  commonName: string,
+  keyPem: string,
+): Promise<{ csrPem: string; keyPem: string }> {
+  const keys = await readKeys(keyPem);
   const csr = await x509.Pkcs10CertificateRequestGenerator.create({
     name: `CN=${commonName}`,
     keys,
     signingAlgorithm: ALGORITHM,
   });
-  return { csrPem: lines(csr), keyPem: await exportKey(keys.privateKey) };
+  return { csrPem: lines(csr), keyPem };
 }
 
 /** A signed list of revoked serial numbers (hex), valid for `validity.days`. */
@@ -170,9 +185,10 @@ function keyUses(identity: Identity): x509.ExtendedKeyUsageType[] {
 }
 
 function validityDates(validity: Validity): { notBefore: Date; notAfter: Date } {
+  const lifeMs = validity.days * DAY_MS;
   return {
-    notBefore: new Date(validity.nowMs - BACKDATE_MS),
-    notAfter: new Date(validity.nowMs + validity.days * DAY_MS),
+    notBefore: new Date(validity.nowMs - Math.min(BACKDATE_MS, lifeMs / 20)),
+    notAfter: new Date(validity.nowMs + lifeMs),
   };
 }
 
@@ -188,6 +204,15 @@ async function generateKeys(): Promise<CryptoKeyPair> {
 async function exportKey(key: CryptoKey): Promise<string> {
   const pkcs8 = await webcrypto.subtle.exportKey("pkcs8", key);
   return `${x509.PemConverter.encode(pkcs8, "PRIVATE KEY")}\n`;
+}
+
+/** Both halves of a private key. */
+async function readKeys(keyPem: string): Promise<CryptoKeyPair> {
+  const spki = createPublicKey(keyPem).export({ type: "spki", format: "der" });
+  return {
+    privateKey: await importKey(keyPem),
+    publicKey: await webcrypto.subtle.importKey("spki", spki, ALGORITHM, true, ["verify"]),
+  };
 }
 
 async function importKey(pem: string): Promise<CryptoKey> {

@@ -15,7 +15,11 @@ export type Verb =
   /** Read what operators see. */
   | { readonly kind: "look" }
   /** Change leases, nodes and config. */
-  | { readonly kind: "change" };
+  | { readonly kind: "change" }
+  /** Become a node by a token: the token decides, not who asks. */
+  | { readonly kind: "enrol" }
+  /** Have one's own certificate made anew. */
+  | { readonly kind: "renew" };
 
 /** undefined: plaintext. */
 export type Caller = FoundIdentity | undefined;
@@ -37,6 +41,10 @@ function mayDo(identity: Identity, verb: Verb): boolean {
       return identity.role === "operator" || identity.role === "controller";
     case "change":
       return identity.role === "operator" && identity.admin;
+    case "enrol":
+      return true;
+    case "renew":
+      return identity.role === "node";
   }
 }
 
@@ -51,6 +59,10 @@ function describe({ role, name }: Identity, verb: Verb): string {
       return `${who}; operators' verbs need an operator certificate`;
     case "change":
       return `${who}; changes need an administrator's certificate (twillctl pki operator --admin)`;
+    case "enrol":
+      return who;
+    case "renew":
+      return `${who}; only nodes have theirs renewed by controllers`;
   }
 }
 

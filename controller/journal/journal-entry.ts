@@ -21,6 +21,8 @@ export const JOURNAL_ACTIONS = {
   "node.undrained": "a drained node may take a lease again",
   "node.removed": "a node's lease ended and its record was deleted",
   "config.applied": "an administrator put another network config",
+  "node.invited": "an administrator made a token by which a machine may become this node",
+  "node.enrolled": "a machine became this node by its token",
   "store.changed": "config or leases were changed without a controller: etcdctl, flannel, expiry",
 } as const satisfies Record<string, string>;
 

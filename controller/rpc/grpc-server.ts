@@ -25,6 +25,7 @@ import { PeerLimits } from "./limits/peer-limits.ts";
 import { sourceOf } from "./limits/source.ts";
 import { TokenBuckets } from "./limits/token-buckets.ts";
 import { type PeerCertificate, readPeerCertificate } from "./tls/peer-certificate.ts";
+import { Renewals } from "./tls/renewals.ts";
 
 const BACKLOG = 4096;
 /** From its turn to the first call; handshakes included, waiting for the turn not. */
@@ -77,6 +78,7 @@ export class GrpcServer {
   readonly #injector: ConnectionInjector;
   readonly #sockets = new Map<string, Socket>();
   readonly #peers = new Map<string, ConnectedPeer>();
+  readonly #renewals = new Renewals();
   readonly #limits = new PeerLimits();
   readonly #handshakes = new TokenBuckets(VAIN_HANDSHAKES);
   readonly #admission: Admission<Socket>;
@@ -132,7 +134,7 @@ export class GrpcServer {
 
   /** Everybody who has made a call and is still connected. */
   get peers(): Iterable<ConnectedPeer> {
-    return this.#peers.values();
+    return [...this.#peers.values()].map((peer) => this.#renewals.asRenewed(peer));
   }
 
   /** Ends the connection of a peer that does not read; nothing gentler frees its memory. */
@@ -158,6 +160,7 @@ export class GrpcServer {
         this.#sockets.delete(peer);
         const certificate = this.#peers.get(peer)?.certificate;
         if (certificate !== undefined) this.#limits.closed(certificate);
+        this.#renewals.closed(peer);
         this.#peers.delete(peer);
       }
       this.#settle(socket);
@@ -201,10 +204,11 @@ export class GrpcServer {
     return (_method, call) => {
       const address = call.getPeer();
       const known = this.#peers.get(address);
-      const peer = known ?? peerOfCall(address, call);
+      const peer = this.#renewals.asRenewed(known ?? peerOfCall(address, call));
       if (known === undefined) this.#arrived(peer);
       const refusal = this.#refusalOf(peer);
       if (known === undefined) this.#settled(address, refusal);
+      if (known === undefined && refusal === undefined) this.#renewals.shown(peer);
       if (refusal === undefined) return new ServerInterceptingCall(call);
       const refuse = new ServerListenerBuilder()
         .withOnReceiveMetadata(() => call.sendStatus(callStatus(refusal)))

@@ -10,6 +10,7 @@ import type { Metrics } from "../../common/metrics.ts";
 import { formatHostPort } from "../../common/net/host-port.ts";
 import { VERSION } from "../../common/version.ts";
 import { ChangeService, LeaderChangeService } from "../../proto/gen/twill/v1/change.ts";
+import { MembershipService } from "../../proto/gen/twill/v1/enrolment.ts";
 import { AllocatorService } from "../../proto/gen/twill/v1/fabric.ts";
 import { HistoryService } from "../../proto/gen/twill/v1/history.ts";
 import { InspectService } from "../../proto/gen/twill/v1/inspect.ts";
@@ -24,6 +25,7 @@ import type { ViewService } from "../view/view-service.ts";
 import { createAllocatorService } from "./allocator-service.ts";
 import { askLeader } from "./ask-leader.ts";
 import { createChangeService, createLeaderChangeService } from "./change-service.ts";
+import { createMembershipService } from "./enrolment-service.ts";
 import { createFabricService, FABRIC_DEFINITION, type Fabric } from "./fabric-service.ts";
 import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
 import { createHistoryService } from "./history-service.ts";
@@ -33,6 +35,7 @@ import { nodeStatuses } from "./node-status.ts";
 import { candidateAddresses, createOperatorService, leaderAddress } from "./operator-service.ts";
 import { identityOf } from "./peer-identity.ts";
 import { QueryDesk } from "./query-desk.ts";
+import { openEnrolment, serveEnrolment } from "./serve-enrolment.ts";
 import { sendAwayWhileStale } from "./stale-replica.ts";
 import { endDistrusted } from "./tls/distrusted-peers.ts";
 import type { ReplicaCredentials } from "./tls/replica-credentials.ts";
@@ -96,6 +99,11 @@ export async function serve(parts: ServeParts): Promise<Served> {
     group.signal,
   );
   server.addService({ definition: OperatorService, implementation: operator });
+  const enrolment = await openEnrolment({ ...parts, limited });
+  const membership = createMembershipService(enrolment, group.signal);
+  server.addService({ definition: MembershipService, implementation: membership });
+  const closeEnrolment =
+    enrolment && (await serveEnrolment({ ...parts, limited }, enrolment, group.signal));
   const history = createHistoryService(parts, group.signal);
   server.addService({ definition: HistoryService, implementation: history });
   addInspect(server, parts, queries);
@@ -116,6 +124,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
       // The streams were ended when the group was; their agents may still have to hear it.
       await clock.sleep(FAREWELL_MS, new AbortController().signal);
       await server.close();
+      await closeEnrolment?.();
     },
   };
 }

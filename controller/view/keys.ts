@@ -4,6 +4,7 @@ export const CONFIG_KEY = "config";
 export const SUBNETS = "subnets/";
 export const NODES = "twill/nodes/";
 export const ELECTION = "twill/election/";
+export const INVITES = "twill/invites/";
 export const JOURNAL = "twill/journal/";
 
 export function subnetKey(leaseKey: string): string {

@@ -27,21 +27,38 @@ export const DAEMON_TLS_OPTIONS: readonly string[] = [
   ...["--tls-cert-file", tlsFile("daemon.crt"), "--tls-key-file", tlsFile("daemon.key")],
 ];
 
+/** Where a node that joins by token looks for it, as Machine.writeRunFile has it. */
+export const JOIN_TOKEN = `${FOLDER}/token`;
+export const JOIN_OPTIONS: readonly string[] = ["--join-token-file", `/run/${JOIN_TOKEN}`];
+export const ENROL_KEY_FILE = `/run/${FOLDER}/ca.key`;
+
+export interface LabAuthorityOptions {
+  /** Controllers sign nodes' certificates, and nodes get nothing from here. */
+  readonly joinByToken: boolean;
+}
+
 export class LabAuthority {
   readonly #authority: KeyPair;
+  readonly #options: LabAuthorityOptions;
 
-  private constructor(authority: KeyPair) {
+  private constructor(authority: KeyPair, options: LabAuthorityOptions) {
     this.#authority = authority;
+    this.#options = options;
   }
 
-  static async create(): Promise<LabAuthority> {
-    return new LabAuthority(await createAuthority(TRUST_DOMAIN, validity()));
+  static async create(options: LabAuthorityOptions): Promise<LabAuthority> {
+    return new LabAuthority(await createAuthority(TRUST_DOMAIN, validity()), options);
   }
 
   /** Gives a machine its files: the CA, its daemon's certificate, an admin operator's. */
   async equip(machine: Machine): Promise<void> {
-    machine.writeRunFile(`${FOLDER}/ca.crt`, this.#authority.certificatePem, 0o644);
     const { role, name } = machine.id;
+    const { joinByToken } = this.#options;
+    if (joinByToken && role === "node") return;
+    machine.writeRunFile(`${FOLDER}/ca.crt`, this.#authority.certificatePem, 0o644);
+    if (joinByToken && role === "controller") {
+      machine.writeRunFile(`${FOLDER}/ca.key`, this.#authority.keyPem, 0o600);
+    }
     if (role !== "etcd") {
       await this.#give(machine, "daemon", { role, trustDomain: TRUST_DOMAIN, name });
     }

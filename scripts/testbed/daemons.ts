@@ -1,12 +1,13 @@
 /** What runs on each kind of machine: the command lines, as an operator would write them. */
 import { fileURLToPath } from "node:url";
-import { DAEMON_TLS_OPTIONS } from "./certificates.ts";
+import { DAEMON_TLS_OPTIONS, ENROL_KEY_FILE, JOIN_OPTIONS } from "./certificates.ts";
 import type { MachineId } from "./topology.ts";
 import type { UnitSpec } from "./unit.ts";
 
 export const ETCD_PORT = 2379;
 const ETCD_PEER_PORT = 2380;
 export const CONTROLLER_PORT = 7470;
+const ENROL_PORT = 7472;
 /** Where both daemons answer /healthz and /readyz, on 127.0.0.1 of their machine. */
 export const HEALTHZ_PORT = 7471;
 
@@ -17,6 +18,7 @@ export interface ClusterPlan {
   readonly agentOptions: readonly string[];
   /** Plaintext between agents, controllers and operators. */
   readonly insecure: boolean;
+  readonly joinByToken: boolean;
   readonly etcdOptions: readonly string[];
 }
 
@@ -51,6 +53,11 @@ function channelOptions({ insecure }: ClusterPlan): readonly string[] {
   return insecure ? ["--insecure"] : DAEMON_TLS_OPTIONS;
 }
 
+function enrolOptions({ joinByToken }: ClusterPlan, { ip }: MachineId): readonly string[] {
+  if (!joinByToken) return [];
+  return ["--enrol-listen", `${ip}:${ENROL_PORT}`, "--enrol-ca-key-file", ENROL_KEY_FILE];
+}
+
 export function controllerUnit(plan: ClusterPlan, controller: MachineId): UnitSpec {
   return {
     name: controller.name,
@@ -61,6 +68,7 @@ export function controllerUnit(plan: ClusterPlan, controller: MachineId): UnitSp
       ...["--advertise-address", `${controller.ip}:${CONTROLLER_PORT}`],
       ...["--healthz-ip", "127.0.0.1", "--healthz-port", String(HEALTHZ_PORT)],
       ...channelOptions(plan),
+      ...enrolOptions(plan, controller),
       ...["--log-format", "json", ...plan.controllerOptions],
     ],
   };
@@ -74,7 +82,7 @@ export function agentUnit(plan: ClusterPlan, node: MachineId): UnitSpec {
       ...program("agent/main.js"),
       ...["--controllers", controllers, "--ip-masq"],
       ...["--healthz-ip", "127.0.0.1", "--healthz-port", String(HEALTHZ_PORT)],
-      ...channelOptions(plan),
+      ...(plan.joinByToken ? JOIN_OPTIONS : channelOptions(plan)),
       ...["--log-format", "json", ...plan.agentOptions],
     ],
   };

@@ -35,6 +35,8 @@ export interface LabOptions {
   readonly run?: readonly Role[];
   /** Plaintext between agents, controllers and operators; default mutual TLS. */
   readonly insecure?: boolean;
+  /** Nodes get no certificate: they wait for the token of `twillctl node invite` in JOIN_TOKEN. */
+  readonly joinByToken?: boolean;
   /** More options for every daemon of a kind. */
   readonly agentOptions?: readonly string[];
   readonly controllerOptions?: readonly string[];
@@ -69,13 +71,15 @@ export class Lab implements AsyncDisposable {
     this.options = options;
     this.site = site;
     this.underlay = new Underlay(site);
-    this.#authority = options.insecure === true ? undefined : LabAuthority.create();
+    const joinByToken = options.joinByToken ?? false;
+    this.#authority = options.insecure === true ? undefined : LabAuthority.create({ joinByToken });
     this.#plan = {
       etcdMembers: machineIds("etcd", options.etcdMembers),
       controllers: machineIds("controller", options.controllers),
       controllerOptions: options.controllerOptions ?? [],
       agentOptions: options.agentOptions ?? [],
       insecure: options.insecure ?? false,
+      joinByToken,
       etcdOptions: options.etcdOptions ?? [],
     };
     const env = operatorEnvironment(options, "etcd");

@@ -12,6 +12,8 @@ export interface PeerCertificate {
   /** For people: "CN=n1, serial 4af0…". */
   readonly title: string;
   readonly notAfterMs: number;
+  /** Its names, as Node prints them; a renewed certificate has the same. */
+  readonly names: string;
   /** Speaks for another replica. */
   readonly isController: boolean;
 }
@@ -30,6 +32,7 @@ export function readPeerCertificate(der: Buffer): PeerCertificate {
     id: certificateId(certificate),
     title: `the certificate ${subject.replaceAll("\n", " ")}, serial ${serialNumber.toLowerCase()},`,
     notAfterMs: Date.parse(validTo),
+    names: subjectAltName ?? "",
     isController: found.kind === "identity" && found.identity.role === "controller",
   };
 }

@@ -32,6 +32,8 @@ export interface CredentialsParts {
 
 export class ReplicaCredentials {
   readonly server: ServerCredentials;
+  /** The same certificate for those who have none to show. */
+  readonly enrolment: ServerCredentials;
   readonly #files: ServerTlsFiles | undefined;
   readonly #parts: CredentialsParts;
   readonly #provider: MaterialProvider | undefined;
@@ -56,6 +58,10 @@ export class ReplicaCredentials {
             this.#provider,
             true,
           );
+    this.enrolment =
+      this.#provider === undefined
+        ? ServerCredentials.createInsecure()
+        : experimental.createCertificateProviderServerCredentials(this.#provider, null, false);
     this.#channel = channelOf(material);
   }
 

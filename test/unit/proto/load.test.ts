@@ -8,6 +8,7 @@ import type { AnyDefinition, MessageTypeDefinition } from "@grpc/proto-loader";
 import fc from "fast-check";
 import { isJsonObject, type JsonObject } from "../../../common/config/json-fields.ts";
 import * as change from "../../../proto/gen/twill/v1/change.ts";
+import * as enrolment from "../../../proto/gen/twill/v1/enrolment.ts";
 import * as fabric from "../../../proto/gen/twill/v1/fabric.ts";
 import * as history from "../../../proto/gen/twill/v1/history.ts";
 import * as inspect from "../../../proto/gen/twill/v1/inspect.ts";
@@ -33,10 +34,12 @@ describe("the package definition", () => {
     assert.deepEqual(services.sort(), [
       "twill.v1.Allocator",
       "twill.v1.Change",
+      "twill.v1.Enrolment",
       "twill.v1.Fabric",
       "twill.v1.History",
       "twill.v1.Inspect",
       "twill.v1.LeaderChange",
+      "twill.v1.Membership",
       "twill.v1.Operator",
     ]);
   });
@@ -71,7 +74,7 @@ function isMessage(entry: AnyDefinition): entry is MessageTypeDefinition<object,
 function codecOf(name: string): StaticCodec | undefined {
   const short = name.replace(/^twill\.v1\./, "");
   const found: unknown = Object.entries({
-    ...{ ...change, ...fabric, ...history, ...inspect },
+    ...{ ...change, ...enrolment, ...fabric, ...history, ...inspect },
     ...{ ...node, ...operator },
   }).find(([n]) => n === short)?.[1];
   return isCodec(found) ? found : undefined;

@@ -3,7 +3,13 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { PeerLimits } from "../../../../../controller/rpc/limits/peer-limits.ts";
 
-const node = { id: "ca 1", title: "the certificate CN=n1,", notAfterMs: 0, isController: false };
+const node = {
+  id: "ca 1",
+  title: "the certificate CN=n1,",
+  notAfterMs: 0,
+  names: "",
+  isController: false,
+};
 const controller = { ...node, id: "ca 2", isController: true };
 
 describe("the limits of a certificate", () => {
