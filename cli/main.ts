@@ -19,6 +19,7 @@ import { addLookVerbs, type Session } from "./verbs/look-verbs.ts";
 import { addNodeVerbs } from "./verbs/node-verbs.ts";
 import { addPathVerbs } from "./verbs/path-verbs.ts";
 import { addWaitVerb } from "./verbs/wait-verb.ts";
+import { addWatchVerb } from "./verbs/watch-verb.ts";
 
 type GlobalFlags = ConnectionFlags & { readonly output: OutputFormat };
 
@@ -69,6 +70,7 @@ addNodeVerbs(program, session);
 addIpamVerbs(program, session);
 addWaitVerb(program, session);
 addPathVerbs(program, session);
+addWatchVerb(program, session);
 addPkiVerbs(program, terminal);
 program
   .command("reference", { hidden: true })

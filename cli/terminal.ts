@@ -8,7 +8,12 @@ export type OutputFormat = "table" | "wide" | "json" | "yaml";
 
 export interface Sink {
   write(text: string): unknown;
+  /** A person looks at it. */
+  readonly isTTY?: boolean;
 }
+
+/** Cursor home, and everything below it gone. */
+const CLEAR = "\u001B[H\u001B[2J";
 
 export class Terminal {
   readonly #out: Sink;
@@ -28,6 +33,11 @@ export class Terminal {
   /** JSON or YAML was asked for: print values, not sentences. */
   get isForScripts(): boolean {
     return this.format === "json" || this.format === "yaml";
+  }
+
+  /** Before what is printed again: a terminal is cleared, a file gets a line between. */
+  startAnew(): void {
+    if (!this.isForScripts) this.#out.write(this.#out.isTTY === true ? CLEAR : "\n");
   }
 
   /** Sentences for people; an array of strings for scripts. */

@@ -10,7 +10,7 @@ import {
 } from "@grpc/grpc-js";
 import { TwillError } from "../../common/errors.ts";
 import { fromCallError } from "../../common/rpc/call-error.ts";
-import { InspectClient } from "../../proto/gen/twill/v1/inspect.ts";
+import { InspectClient, type WatchBatch } from "../../proto/gen/twill/v1/inspect.ts";
 import type { Answer as NodeAnswer, Query } from "../../proto/gen/twill/v1/node.ts";
 import { OperatorClient, type Status } from "../../proto/gen/twill/v1/operator.ts";
 import type { Connection, TlsFiles } from "./connection.ts";
@@ -117,6 +117,33 @@ export class Operator {
         });
       });
     } finally {
+      client.close();
+    }
+  }
+
+  /** What this controller sees happen, until the signal or the stream's end; answers why it ended. */
+  async watch(
+    controller: string,
+    kinds: readonly string[],
+    hear: (batch: WatchBatch) => void,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const client = new InspectClient(controller, this.#credentials, {
+      ...CHANNEL_OPTIONS,
+      "grpc.keepalive_time_ms": 10_000,
+      "grpc.keepalive_timeout_ms": 6000,
+    });
+    const call = client.watch({ kinds: [...kinds] });
+    const cancel = (): void => call.cancel();
+    signal.addEventListener("abort", cancel, { once: true });
+    try {
+      return await new Promise((resolve) => {
+        call.on("data", hear);
+        call.once("error", (error: unknown) => resolve(reasonOf(error)));
+        call.once("end", () => resolve("it ended the stream"));
+      });
+    } finally {
+      signal.removeEventListener("abort", cancel);
       client.close();
     }
   }

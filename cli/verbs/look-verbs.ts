@@ -1,5 +1,6 @@
 /** The verbs that look: status, nodes, leases. */
 import type { Command } from "commander";
+import { systemClock } from "../../common/async/clock.ts";
 import type { Status } from "../../proto/gen/twill/v1/operator.ts";
 import { type ClusterView, viewCluster } from "../cluster/cluster-view.ts";
 import type { Answer, Operator } from "../connection/operator-client.ts";
@@ -18,26 +19,57 @@ export function addLookVerbs(program: Command, session: Session): void {
   program
     .command("status")
     .description("leader, controllers, nodes and what is wrong; exit code 3 when unhealthy")
+    .option(...WATCH_OPTION)
     .addHelpText("after", "\nExample:\n  twillctl status -o json")
-    .action(async () => {
-      const view = await lookAtCluster(await session.operator());
-      printStatus(session.terminal, view);
-      if (!view.healthy) session.exit(EXIT_CODES.found.code);
-    });
+    .action((flags: WatchFlag) =>
+      repeated(session, flags, (view) => {
+        printStatus(session.terminal, view);
+        session.exit(view.healthy ? EXIT_CODES.done.code : EXIT_CODES.found.code);
+      }),
+    );
   program
     .command("nodes")
     .description("every node: subnet, address, what its kernel has applied")
+    .option(...WATCH_OPTION)
     .addHelpText("after", "\nExample:\n  twillctl nodes -o wide")
-    .action(async () =>
-      printNodes(session.terminal, await lookAtCluster(await session.operator())),
+    .action((flags: WatchFlag) =>
+      repeated(session, flags, (view) => printNodes(session.terminal, view)),
     );
   program
     .command("leases")
     .description("every subnet of the network: who holds it and how")
-    .addHelpText("after", "\nExample:\n  twillctl leases")
-    .action(async () =>
-      printLeases(session.terminal, await lookAtCluster(await session.operator())),
+    .option(...WATCH_OPTION)
+    .addHelpText("after", "\nExample:\n  twillctl leases --watch")
+    .action((flags: WatchFlag) =>
+      repeated(session, flags, (view) => printLeases(session.terminal, view)),
     );
+}
+
+const WATCH_OPTION = ["-w, --watch", "again whenever it has changed, until interrupted"] as const;
+const LOOK_MS = 1000;
+
+interface WatchFlag {
+  readonly watch?: boolean;
+}
+
+/** Once, or again and again: printed anew only when it is another. */
+async function repeated(
+  session: Session,
+  { watch = false }: WatchFlag,
+  print: (view: ClusterView) => void,
+): Promise<void> {
+  const operator = await session.operator();
+  let shown = "";
+  do {
+    const view = await lookAtCluster(operator);
+    const now = JSON.stringify(view);
+    if (now !== shown) {
+      if (watch) session.terminal.startAnew();
+      print(view);
+    }
+    shown = now;
+    if (watch) await systemClock.sleep(LOOK_MS, new AbortController().signal);
+  } while (watch);
 }
 
 export async function lookAtCluster(operator: Operator): Promise<ClusterView> {
@@ -46,10 +78,15 @@ export async function lookAtCluster(operator: Operator): Promise<ClusterView> {
 
 /** One controller names all; each is then asked for the streams it serves. */
 export async function askAll(operator: Operator): Promise<Answer<Status>[]> {
+  const asked = await controllerAddresses(operator);
+  return Promise.all(asked.map((address) => operator.statusOf(address)));
+}
+
+/** Every controller that takes part in the election, as the first that answers names them. */
+export async function controllerAddresses(operator: Operator): Promise<readonly string[]> {
   const first = await operator.firstStatus();
   const addresses = first.controllers.map((name) => name.slice(name.indexOf("@") + 1));
-  const asked = addresses.length > 0 ? addresses : [first.controller];
-  return Promise.all(asked.map((address) => operator.statusOf(address)));
+  return addresses.length > 0 ? addresses : [first.controller];
 }
 
 function printStatus(terminal: Terminal, view: ClusterView): void {

@@ -20,6 +20,7 @@ import type { Registrar } from "../lease/registrar.ts";
 import { type Resume, resume } from "../view/feed.ts";
 import { encodeMessage } from "../view/stream-frames.ts";
 import type { ViewService } from "../view/view-service.ts";
+import type { WatchFeed } from "../watch/watch-feed.ts";
 import type { AgentBody, Inbound } from "./agent-message.ts";
 import { admissionRefusal, type Peer } from "./hello-admission.ts";
 import { HEARTBEAT_MS, type Hub } from "./hub.ts";
@@ -35,6 +36,8 @@ export interface AgentStreamParts {
   readonly hub: Hub;
   readonly registrar: Registrar;
   readonly queries: QueryDesk;
+  /** Told of what people watch. */
+  readonly watch: WatchFeed;
   readonly clock: Clock;
   /** How often each node may say Hello. */
   readonly hellos: TokenBuckets;
@@ -112,6 +115,7 @@ export class AgentStream {
     hub.remove(open.subscriber);
     open.desk.close();
     this.#parts.queries.streamClosed(open.subscriber);
+    this.#parts.watch.stream(open.subscriber.node, false, reason);
     const { node, address, sinceMs } = open.subscriber;
     metrics.add("twill_stream_ends_total", { reason: "closed" });
     log.event("stream.closed", `the stream of node ${node} ended: ${reason}`, {
@@ -142,9 +146,11 @@ export class AgentStream {
         return;
       case "ack":
         this.#parts.hub.acknowledged(open.subscriber, body.value);
+        this.#parts.watch.ack(open.subscriber.node, body.value);
         return;
       case "report":
         open.subscriber.reported(body.value);
+        this.#parts.watch.report(open.subscriber.node, body.value);
         return;
       case "answer":
         this.#parts.queries.answered(open.subscriber, body.value);
@@ -187,6 +193,7 @@ export class AgentStream {
     this.#welcomed.abort(OVER);
     subscriber.answer(encodeMessage({ $case: "welcome", value: this.#welcome() }));
     hub.add(subscriber);
+    this.#parts.watch.stream(node, true, `${this.#peer.address}, ${answer.kind}`);
     this.#logOpened(hello, answer);
   }
 

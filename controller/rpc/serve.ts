@@ -22,6 +22,7 @@ import type { Registrar } from "../lease/registrar.ts";
 import type { ControllerOptions } from "../options.ts";
 import type { Store } from "../store/store.ts";
 import type { ViewService } from "../view/view-service.ts";
+import { WatchFeed } from "../watch/watch-feed.ts";
 import { createAllocatorService } from "./allocator-service.ts";
 import { askLeader } from "./ask-leader.ts";
 import { createChangeService, createLeaderChangeService } from "./change-service.ts";
@@ -84,7 +85,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
       return distrust && new TwillError("UNAUTHENTICATED", distrust.reason);
     },
   });
-  const { hub, fabric, queries } = addFabric(server, { ...parts, limited });
+  const { hub, fabric, queries, watch } = addFabric(server, { ...parts, limited });
   const doubts = { ...parts, server, fabric, withdrawsLease: options.revokeWithdrawsLease };
   group.spawn((signal) =>
     parts.credentials.run(() => endDistrusted({ ...doubts, spawn: (w) => group.spawn(w) }), signal),
@@ -106,7 +107,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
     enrolment && (await serveEnrolment({ ...parts, limited }, enrolment, group.signal));
   const history = createHistoryService(parts, group.signal);
   server.addService({ definition: HistoryService, implementation: history });
-  addInspect(server, parts, queries);
+  addInspect(server, parts, { queries, watch });
   addChanges(server, parts);
   new ReflectionService(await loadPackageDefinition()).addToServer(server.server);
   const health = new HealthImplementation({ "": "NOT_SERVING" });
@@ -129,11 +130,16 @@ export async function serve(parts: ServeParts): Promise<Served> {
   };
 }
 
-function addInspect(server: GrpcServer, parts: ServeParts, desk: QueryDesk): void {
+function addInspect(
+  server: GrpcServer,
+  parts: ServeParts,
+  { queries, watch }: Pick<StreamSide, "queries" | "watch">,
+): void {
   const { options, views, clock, credentials, group } = parts;
   const inspect = createInspectService(
     {
-      desk,
+      desk: queries,
+      watch: { ring: watch.ring, clock, spawn: (work) => group.spawn(work) },
       others: () => candidateAddresses(views).filter((address) => address !== options.address),
       credentials: () => credentials.channel,
       wallMs: () => clock.wallMs(),
@@ -147,9 +153,9 @@ interface StreamSide {
   readonly hub: Hub;
   readonly fabric: Fabric;
   readonly queries: QueryDesk;
+  readonly watch: WatchFeed;
 }
 
-/** Agents' streams, the hub that feeds them, and the desk that asks them. */
 /** Administrators' changes, and the leader's end of them. */
 function addChanges(
   server: GrpcServer,
@@ -169,7 +175,7 @@ function addChanges(
   server.addService({ definition: LeaderChangeService, implementation: forOthers });
 }
 
-/** Agents' streams, and the hub that feeds them. */
+/** Agents' streams, the hub that feeds them, the desk that asks them, and who tells of them. */
 function addFabric(
   server: GrpcServer,
   parts: ServeParts & { readonly limited: (limit: string, key: string) => void },
@@ -179,10 +185,13 @@ function addFabric(
   const yieldTurn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
   const hub = new Hub({ ...parts, view: views.view, leader, yieldTurn });
   const queries = new QueryDesk({ clock: parts.clock, hub });
+  const watch = new WatchFeed({ view: views.view, clock: parts.clock, leader });
+  group.signal.addEventListener("abort", watch.follow(), { once: true });
   const fabric = createFabricService({
     ...parts,
     hub,
     queries,
+    watch,
     leader,
     identityOf,
     controller: options.address,
@@ -197,5 +206,5 @@ function addFabric(
   group.spawn((signal) => hub.run(signal));
   const isStale = (): boolean => parts.storeFault() !== undefined;
   group.spawn((signal) => sendAwayWhileStale({ ...parts, ...fabric, isStale }, signal));
-  return { hub, fabric, queries };
+  return { hub, fabric, queries, watch };
 }

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
 import { type Ask, gather } from "../../cli/explain/gather.ts";
 import { resolveEnd } from "../../cli/explain/resolve.ts";
+import { systemClock } from "../../common/async/clock.ts";
 import { parseNetworkConfig } from "../../common/config/parse-network-config.ts";
 import { type Diagnosis, diagnose } from "../../common/explain/diagnose.ts";
 import { transportOf } from "../../common/explain/transport.ts";
@@ -49,6 +50,17 @@ async function seenByOperators(lab: Lab, { two }: PathPair): Promise<void> {
   const layers = await twillctl("ping", "node2", "--from", "node1");
   assert.equal(layers.code, 0, layers.stdout + layers.stderr);
   assert.match(layers.stdout, /^pod +answers .*\n.*Every layer answers/ms);
+  const watching = machine.tryExec(
+    ["timeout", "60", "twillctl", "watch", "--only", "drift", "--count", "1"],
+    { timeoutMs: 70_000 },
+  );
+  // The watch begins some time after the command; whatever is repaired from then on is told.
+  const drift = await repeatedly(watching, () =>
+    lab.machine("node1").tryExec(["ip", "route", "del", two.subnet]),
+  );
+  assert.equal(drift.code, 0, drift.stderr);
+  assert.match(drift.stdout, /drift +node1 repaired route /);
+  await lab.waitConverged();
   const nobody = await twillctl("explain", "node1", "10.1.2.3");
   assert.equal(nobody.code, 2);
   assert.match(nobody.stderr, /"10\.1\.2\.3" is no node's name and no address/);
@@ -61,6 +73,19 @@ async function seenByOperators(lab: Lab, { two }: PathPair): Promise<void> {
   const cloned = await twillctl("explain", "node1", "node2", "-o", "json");
   assert.match(cloned.stdout, /"MAC_DUPLICATE"/, cloned.stdout + cloned.stderr);
   await lab.registry.etcdctl(["del", key]);
+}
+
+/** Does something again and again until the work is over. */
+async function repeatedly<T>(work: Promise<T>, act: () => Promise<unknown>): Promise<T> {
+  let isOver = false;
+  const over = work.finally(() => {
+    isOver = true;
+  });
+  while (!isOver) {
+    await act();
+    await Promise.race([over, systemClock.sleep(1000, new AbortController().signal)]);
+  }
+  return over;
 }
 
 async function namesFaults(t: TestContext, lab: Lab, pair: PathPair): Promise<void> {

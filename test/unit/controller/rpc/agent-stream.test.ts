@@ -15,6 +15,7 @@ import { TokenBuckets } from "../../../../controller/rpc/limits/token-buckets.ts
 import { nodeStatuses } from "../../../../controller/rpc/node-status.ts";
 import { QueryDesk } from "../../../../controller/rpc/query-desk.ts";
 import { ViewService } from "../../../../controller/view/view-service.ts";
+import { WatchFeed } from "../../../../controller/watch/watch-feed.ts";
 import type { Hello, Register } from "../../../../proto/gen/twill/v1/fabric.ts";
 import { FakeOutlet } from "../../../support/fake-outlet.ts";
 import { FaultyStore } from "../../../support/faulty-store.ts";
@@ -64,6 +65,7 @@ class Scene implements AsyncDisposable {
   readonly log = new LogCapture();
   readonly views: ViewService;
   readonly hub: Hub;
+  readonly watch: WatchFeed;
   readonly parts: ConstructorParameters<typeof AgentStream>[2];
   readonly #service: LeaseService;
   readonly #group = new TaskGroup();
@@ -75,6 +77,7 @@ class Scene implements AsyncDisposable {
     const leader = (): string => "ctl-1:7474";
     const yieldTurn = async (): Promise<void> => undefined;
     this.hub = new Hub({ ...parts, view: this.views.view, leader, yieldTurn });
+    this.watch = new WatchFeed({ view: this.views.view, clock, leader });
     const queries = new QueryDesk({ clock, hub: this.hub });
     this.#service = new LeaseService({ ...parts, views: this.views });
     const storeFault = (): TwillError | undefined => undefined;
@@ -82,7 +85,7 @@ class Scene implements AsyncDisposable {
     const registrar = new Registrar(leases);
     this.parts = {
       ...parts,
-      ...{ views: this.views, hub: this.hub, registrar, queries, leader },
+      ...{ views: this.views, hub: this.hub, registrar, queries, leader, watch: this.watch },
       hellos: new TokenBuckets(HELLOS),
       controller: "ctl-1:7474",
       version: "9.9",
