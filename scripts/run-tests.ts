@@ -17,7 +17,7 @@ import { parseArgs } from "node:util";
 import { nearest } from "../common/text/nearest.ts";
 import { withHeadings } from "./test-events.ts";
 
-const TIERS = ["unit", "contract", "integration", "fault", "browser", "package", "guest"];
+const TIERS = ["unit", "contract", "integration", "fault", "browser", "package", "docker", "guest"];
 /** Only on request: it takes as long as it is told. */
 const SOAK = "soak";
 /** A file that takes longer hangs. */
