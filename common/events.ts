@@ -73,6 +73,8 @@ export const EVENTS = {
     "the config key holds an invalid value; problems; the last good one stays",
   ),
   "config.missing": event("warn", "etcd has no config key yet"),
+  "rollout.waiting": event("info", "a change of backend waits for these nodes; phase"),
+  "rollout.step": event("info", "a change of backend has gone on, is done, or is undone; step"),
   "config.warning": event("warn", "the config is valid but has a trap; message"),
   "config.ambiguous": event(
     "error",

@@ -24,6 +24,7 @@ import { nudgeForEver } from "./lease/nudge.ts";
 import { Registrar } from "./lease/registrar.ts";
 import type { ControllerCommand, ControllerOptions } from "./options.ts";
 import { reportForEver } from "./report.ts";
+import { driveRollouts } from "./rollout/drive-rollout.ts";
 import { LeaderClient } from "./rpc/leader-client.ts";
 import { leaderLine } from "./rpc/leader-line.ts";
 import { candidateAddresses, leaderAddress } from "./rpc/operator-service.ts";
@@ -124,6 +125,7 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
     await Promise.all([
       service.lead(leadership),
       keepJournal(journal, leadership),
+      driveRollouts({ ...parts, view: views.view, askConfig: served.askConfig }, leadership),
       nudgeForEver(nudging, leadership),
     ]);
   };

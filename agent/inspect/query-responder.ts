@@ -8,6 +8,8 @@ import { Slots } from "../../common/async/slots.ts";
 import { TwillError } from "../../common/errors.ts";
 import type {
   Answer,
+  ConfigPlan,
+  ConfigState,
   Peers,
   PeersQuestion,
   ProbeQuestion,
@@ -22,6 +24,10 @@ export interface ResponderPorts extends PathPorts {
   /** Uniform in [0, 1). */
   readonly random: () => number;
   readonly peers: (question: PeersQuestion) => Peers;
+  readonly config: {
+    state(signal: AbortSignal): Promise<ConfigState>;
+    plan(json: string, signal: AbortSignal): Promise<ConfigPlan>;
+  };
 }
 
 /** What this agent's Hello says that it can do. */
@@ -71,6 +77,12 @@ export class QueryResponder {
       }
       case "peers":
         return { $case: "peers", value: this.#ports.peers(question.value) };
+      case "config":
+        return { $case: "config", value: await this.#ports.config.state(signal) };
+      case "configPlan": {
+        const value = await this.#ports.config.plan(question.value.json, signal);
+        return { $case: "configPlan", value };
+      }
       case undefined:
         return refusal("this agent does not know the question; it is older than who asks");
     }

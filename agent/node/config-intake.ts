@@ -12,7 +12,19 @@ export interface AcceptedConfig {
   readonly config: NetworkConfig;
   readonly revision: Revision;
   readonly json: string;
+  /** The other config while the backend is changed live. */
+  readonly also: NetworkConfig | undefined;
+  /** Name of that change's step; empty: there is none. */
+  readonly mark: string;
 }
+
+/** How a config may be accompanied. */
+export interface Transition {
+  readonly alsoJson: string;
+  readonly mark: string;
+}
+
+const NO_TRANSITION: Transition = { alsoJson: "", mark: "" };
 
 export class ConfigIntake {
   readonly #log: Logger;
@@ -31,12 +43,13 @@ export class ConfigIntake {
   }
 
   /** True when another config is in force now. */
-  take(json: string, revision: Revision): boolean {
-    if (json === this.#accepted?.json) {
-      this.#accepted = { ...this.#accepted, revision };
+  take(json: string, revision: Revision, transition = NO_TRANSITION): boolean {
+    const known = this.#accepted;
+    if (json === known?.json) {
+      this.#accepted = { ...known, revision, ...accompanying(transition, known) };
       this.#refusedJson = undefined;
       this.#health.ok();
-      return false;
+      return transition.mark !== known.mark;
     }
     if (json === this.#refusedJson) return false;
     const parsed = parseNetworkConfig(json);
@@ -45,7 +58,8 @@ export class ConfigIntake {
       return false;
     }
     this.#refusedJson = undefined;
-    this.#accepted = { config: parsed.config, revision, json };
+    const { config } = parsed;
+    this.#accepted = { config, revision, json, ...accompanying(transition, undefined) };
     this.#health.ok();
     this.#log.event("config.accepted", "a valid network config is in force", { revision });
     return true;
@@ -64,4 +78,15 @@ export class ConfigIntake {
       revision,
     });
   }
+}
+
+/** The object stays the same while the text does: planners are made anew for another. */
+function accompanying(
+  { alsoJson, mark }: Transition,
+  known: AcceptedConfig | undefined,
+): Pick<AcceptedConfig, "also" | "mark"> {
+  if (alsoJson === "") return { also: undefined, mark };
+  if (known?.mark === mark) return { also: known.also, mark };
+  const parsed = parseNetworkConfig(alsoJson);
+  return { also: parsed.kind === "valid" ? parsed.config : undefined, mark };
 }

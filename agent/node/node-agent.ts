@@ -10,6 +10,7 @@ import { HostWatch } from "../host/host-facts.ts";
 import { StateDir } from "../host/state-dir.ts";
 import { type PreviousEnv, previousKey } from "../host/subnet-env.ts";
 import type { CachedTable } from "../host/table-cache.ts";
+import type { PeerSources } from "../inspect/peer-states.ts";
 import { QUERY_FEATURE } from "../inspect/query-responder.ts";
 import { LeaseHolder } from "../lease/lease-holder.ts";
 import type { AgentOptions } from "../options.ts";
@@ -20,8 +21,10 @@ import { ControllerChoice } from "../rpc/controller-choice.ts";
 import { Outbox } from "../rpc/outbox.ts";
 import { newProcessId } from "../rpc/process-id.ts";
 import { Session, type SessionEvents } from "../rpc/session.ts";
-import { ConfigIntake } from "./config-intake.ts";
+import { ConfigAnswers, TRANSITION_FEATURE } from "./config-answers.ts";
+import { type AcceptedConfig, ConfigIntake } from "./config-intake.ts";
 import { ControllerLog, logCacheLoaded } from "./controller-log.ts";
+import { describeNode } from "./describe-node.ts";
 import { IdentitySource } from "./identity.ts";
 import { LeaseLog } from "./lease-log.ts";
 import type { NodeAgentPorts } from "./node-agent-ports.ts";
@@ -98,20 +101,10 @@ export class NodeAgent {
 
   /** What /debug/state shows. */
   describe(): Readonly<Record<string, unknown>> {
-    const { state, reason } = this.#status.state();
-    return {
-      version: VERSION,
-      node: this.#options.node,
-      state,
-      reason,
-      controller: this.#controllers.controller,
-      leader: this.#controllers.leader,
-      away_ms: this.#controllers.awayMs(),
-      lease: this.#lease.lease?.key,
-      is_lease_confirmed: this.#lease.isHeld,
-      table: { ...this.#table.position, leases: this.#table.size, in_sync: this.#table.isInSync },
-      config_revision: this.#config.accepted?.revision,
-    };
+    return describeNode({
+      ...{ node: this.#options.node, status: this.#status, controllers: this.#controllers },
+      ...{ lease: this.#lease, table: this.#table, config: this.#config },
+    });
   }
 
   /** Runs until aborted. The kernel stays as it is; the lease too, unless --release-on-exit. */
@@ -174,6 +167,7 @@ export class NodeAgent {
     const identity = new IdentitySource(kernel, state, this.#options.wireguardKeyFile);
     return new NodeLoop({
       config: () => this.#config.accepted?.config,
+      transition: () => this.#config.accepted ?? { also: undefined, mark: "" },
       host: this.#host,
       identity: (config, signal) => identity.of(config, signal),
       lease: () => this.#lease.lease,
@@ -207,13 +201,16 @@ export class NodeAgent {
   }
 
   #makeQueries(): OperatorQueries {
+    const sources = (): PeerSources => ({
+      leases: [...this.#table.leases()],
+      ownKey: this.#lease.lease?.key ?? "",
+      report: this.#report,
+    });
+    const accepted = (): AcceptedConfig | undefined => this.#config.accepted;
+    const config = new ConfigAnswers({ sources, accepted, loop: this.#loop, host: this.#host });
     return new OperatorQueries({
       ...{ ...this.#ports, ...this.#ports.inspect },
-      sources: () => ({
-        leases: [...this.#table.leases()],
-        ownKey: this.#lease.lease?.key ?? "",
-        report: this.#report,
-      }),
+      ...{ sources, config },
       answer: (answer) => this.#session.answer(answer),
     });
   }
@@ -223,7 +220,7 @@ export class NodeAgent {
     const { node, controllers } = this.#options;
     return new Session({
       ...{ node, version: VERSION, process: newProcessId(randomBytes) },
-      features: [QUERY_FEATURE],
+      features: [QUERY_FEATURE, TRANSITION_FEATURE],
       open: openStream,
       choice: new ControllerChoice(controllers, random),
       table: this.#table,
@@ -244,8 +241,8 @@ export class NodeAgent {
         this.#noteCache();
       },
       leader: (leader) => this.#controllers.sawLeader(leader),
-      config: ({ json, revision }) => {
-        if (!this.#config.take(json, revision)) return;
+      config: ({ json, revision, transition }) => {
+        if (!this.#config.take(json, revision, transition)) return;
         // The lease may be no longer what the config allows; only the leader knows.
         this.#session.claimAgain();
         this.#loop.kick();

@@ -22,6 +22,8 @@ import { fitsNetwork, peerAddresses, subnetEnvOf, wantsDirect } from "./node-inp
 /** What the loop walks over; each is the newest of its kind. */
 export interface NodeLoopPorts {
   readonly config: () => NetworkConfig | undefined;
+  /** What accompanies the config while the backend is changed live. */
+  readonly transition: () => { readonly also: NetworkConfig | undefined; readonly mark: string };
   readonly host: {
     need(families: readonly (4 | 6)[]): void;
     readonly choice: HostChoice | undefined;
@@ -74,6 +76,20 @@ export class NodeLoop {
     this.#wake.kick();
   }
 
+  /** What is planned from now. */
+  get input(): NodeInput | undefined {
+    return this.#input;
+  }
+
+  /** What would be planned from if this were the config; undefined while nothing is. */
+  async inputUnder(config: NetworkConfig, signal: AbortSignal): Promise<NodeInput | undefined> {
+    const now = this.#input;
+    if (now === undefined) return undefined;
+    const identity = await this.#ports.identity(config, signal);
+    const direct = await this.#direct(config, signal);
+    return { config, identity, own: now.own, host: { ...now.host, direct } };
+  }
+
   async run(signal: AbortSignal): Promise<void> {
     for (;;) {
       const limitMs = this.#mustRetry ? RETRY_MS : Number.POSITIVE_INFINITY;
@@ -107,7 +123,10 @@ export class NodeLoop {
       this.#passOn();
       return false;
     }
-    const input: NodeInput = { config, identity, own, host: { ...choice, direct } };
+    const { also, mark } = this.#ports.transition();
+    const other = also && { config: also, identity: await this.#ports.identity(also, signal) };
+    const host = { ...choice, direct };
+    const input: NodeInput = { config, identity, own, host, also: other, mark };
     if (before !== undefined && sameInput(before, input)) {
       this.#passOn();
       return true;
@@ -159,6 +178,9 @@ export class NodeLoop {
 function sameInput(a: NodeInput, b: NodeInput): boolean {
   return (
     a.config === b.config &&
+    a.mark === b.mark &&
+    a.also?.config === b.also?.config &&
+    a.also?.identity === b.also?.identity &&
     a.identity === b.identity &&
     a.own?.key === b.own?.key &&
     a.host.external === b.host.external &&

@@ -18,6 +18,8 @@ export interface PlanStamp {
   readonly isInSync: boolean;
   /** Monotonic. */
   readonly receivedMs: number;
+  /** Of the node's input that was planned from. */
+  readonly mark?: string;
 }
 
 export type PlanUpdate =

@@ -16,10 +16,10 @@ import type { PeerProblem } from "../peers/peer-problem.ts";
 import type { TableChange, TablePosition } from "../peers/peer-table.ts";
 import type { BackendPlanner, Registration } from "../plan/backend-planner.ts";
 import { blackholeRoutes } from "../plan/blackhole.ts";
+import { makeNodePlanner } from "../plan/both-backends.ts";
 import { planFirewall } from "../plan/firewall.ts";
 import { objectsOf } from "../plan/kernel-object.ts";
 import type { LinkSpec } from "../plan/kernel-state.ts";
-import { makePlanner } from "../plan/make-planner.ts";
 import { networksOf } from "../plan/peer-context.ts";
 import { PlanBook } from "../plan/plan-book.ts";
 import { withoutTxChecksum } from "../plan/tx-checksum.ts";
@@ -59,6 +59,7 @@ export class DataPlane implements NodeReconciler {
   #own: Lease | undefined;
   #book: PlanBook | undefined;
   #refusal: string | undefined;
+  #mark = "";
   #problems: readonly PeerProblem[] = [];
   #wasInSync = false;
   /** Of the last pass; what changes without one is told with it. */
@@ -86,7 +87,7 @@ export class DataPlane implements NodeReconciler {
   }
 
   setNode(input: NodeInput): void {
-    const made = makePlanner(input);
+    const made = makeNodePlanner(input, input.also);
     if (made.kind === "refused") {
       // What was programmed stays: a refusal is for people, not a reason to cut anybody off.
       this.#refusal = made.reason;
@@ -94,6 +95,7 @@ export class DataPlane implements NodeReconciler {
       return;
     }
     this.#refusal = undefined;
+    this.#mark = input.mark ?? "";
     this.#planner = made.planner;
     this.#rememberNetworks(input);
     // A lease that is lost is not unlearned: what stands on it stays (fail static).
@@ -205,7 +207,7 @@ export class DataPlane implements NodeReconciler {
   }
 
   #stamp(position: TablePosition | undefined, isInSync: boolean): PlanStamp {
-    return { position, isInSync, receivedMs: this.#clock.monotonicMs() };
+    return { position, isInSync, receivedMs: this.#clock.monotonicMs(), mark: this.#mark };
   }
 
   /** Networks of before stay ours as long as we run: their leftovers are removed in sync. */
@@ -254,6 +256,7 @@ export class DataPlane implements NodeReconciler {
     return {
       applied: stamp?.position,
       isInSync: stamp?.isInSync ?? false,
+      mark: stamp?.mark ?? "",
       devicesWork,
       rulesInPlace: this.#rules.isInPlace,
       registration: this.#registration(),

@@ -7,7 +7,7 @@ import type { NetworkConfig } from "../../common/config/network-config.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import type { PeerProblem } from "../peers/peer-problem.ts";
 import type { TableChange, TablePosition } from "../peers/peer-table.ts";
-import type { NodeIdentity, Registration } from "../plan/backend-planner.ts";
+import type { NodeIdentity, PlannerInput, Registration } from "../plan/backend-planner.ts";
 import type { HostFacts } from "../plan/host-facts.ts";
 import type { DriftRepair, ObjectFailure } from "./report.ts";
 
@@ -18,6 +18,10 @@ export interface NodeInput {
   readonly identity: NodeIdentity;
   /** undefined: only the devices are made, so that they are known to work before Register. */
   readonly own: Lease | undefined;
+  /** While the backend is changed live: the other config, whose devices and peers stand as well. */
+  readonly also?: Pick<PlannerInput, "config" | "identity"> | undefined;
+  /** Told in the report of the pass that has it in the kernel. */
+  readonly mark?: string;
 }
 
 /** What one pass of the loop reached. */
@@ -29,6 +33,8 @@ export interface ReconcileReport {
   readonly applied: TablePosition | undefined;
   /** The table that was applied is confirmed by a controller, not only the cache. */
   readonly isInSync: boolean;
+  /** `mark` of the input that the kernel equals. */
+  readonly mark?: string;
   /** Every device of the plan exists, is up, and is as planned: Register may be sent. */
   readonly devicesWork: boolean;
   /** Masquerade and forward rules are written as the plan has them. */

@@ -18,6 +18,8 @@ import type { TableMessage } from "../peers/peer-table.ts";
 export interface ConfigText {
   readonly revision: Revision;
   readonly json: string;
+  /** While the backend is changed live: the other config, and the name of the step. */
+  readonly transition?: { readonly alsoJson: string; readonly mark: string } | undefined;
 }
 
 export interface Welcome {

@@ -10,6 +10,8 @@ import type { Session } from "../verbs/look-verbs.ts";
 
 export interface ChangeFlags {
   readonly yes?: true;
+  /** Milliseconds. */
+  readonly timeout?: number;
 }
 
 /** Adds --yes to a verb that changes something. */
@@ -17,25 +19,27 @@ export function withYes(command: Command): Command {
   return command.addOption(new Option("--yes", "do it; without it the plan is only shown"));
 }
 
+/** Answers the revision of what was done, 0: nothing was. */
 export async function change(
   session: Session,
   request: NonNullable<ChangeRequest["change"]>,
-  { yes }: ChangeFlags,
-): Promise<void> {
+  { yes, timeout = 0 }: ChangeFlags,
+): Promise<number> {
   const operator = await session.operator();
-  const asked = { change: request };
+  const asked = { change: request, timeoutMs: timeout };
   const plan = await operator.call<ChangeClient, ChangePlan>(ChangeClient, (client, ...rest) =>
     client.plan(asked, ...rest),
   );
   if (plan.steps.length === 0 || yes !== true) {
     show(session, plan);
-    return;
+    return 0;
   }
   const { revision } = await operator.call<ChangeClient, Applied>(ChangeClient, (client, ...rest) =>
     client.apply({ change: asked, basis: plan.basis }, ...rest),
   );
   if (session.terminal.isForScripts) session.terminal.value({ ...plan, revision });
   else session.terminal.lines([...linesOf(plan), `done at revision ${revision}`]);
+  return revision;
 }
 
 function show({ terminal }: Session, plan: ChangePlan): void {

@@ -12,16 +12,16 @@ export function addChangeVerbs(program: Command, session: Session): void {
       "after",
       "\nExample:\n  twillctl reserve 10.244.7.0-24 --public-ip 192.0.2.7 --yes",
     )
-    .action((what: string, flags: ChangeFlags & { readonly publicIp: string }) =>
-      change(session, { $case: "reserve", value: { what, publicIp: flags.publicIp } }, flags),
-    );
+    .action(async (what: string, flags: ChangeFlags & { readonly publicIp: string }) => {
+      await change(session, { $case: "reserve", value: { what, publicIp: flags.publicIp } }, flags);
+    });
   withYes(program.command("release"))
     .description("end a lease or a reservation")
     .argument("<what>", "node, or subnet as `twillctl leases` has it")
     .addHelpText("after", "\nExample:\n  twillctl release 10.244.7.0-24 --yes")
-    .action((what: string, flags: ChangeFlags) =>
-      change(session, { $case: "release", value: what }, flags),
-    );
+    .action(async (what: string, flags: ChangeFlags) => {
+      await change(session, { $case: "release", value: what }, flags);
+    });
 }
 
 const NODE_VERBS = [
@@ -37,8 +37,8 @@ export function addNodeChangeVerbs(node: Command, session: Session): void {
       .description(description)
       .argument("<name>", "as `twillctl nodes` has it")
       .addHelpText("after", `\nExample:\n  twillctl node ${verb} node1 --yes`)
-      .action((name: string, flags: ChangeFlags) =>
-        change(session, { $case: verb, value: name }, flags),
-      );
+      .action(async (name: string, flags: ChangeFlags) => {
+        await change(session, { $case: verb, value: name }, flags);
+      });
   }
 }

@@ -58,7 +58,7 @@ export async function printHistory(
   else session.terminal.records(entries.map(entryRow));
 }
 
-async function readHistory(
+export async function readHistory(
   session: Session,
   subject: string,
   { limit, since }: HistoryFlags,
@@ -84,8 +84,9 @@ function momentOf(at: string | undefined) {
     : ({ $case: "time", value: at } as const);
 }
 
-function entryRow({ revision, at, by, action, subject, changes }: HistoryEntry) {
-  return { revision, at, by, action, subject, what: changes.map(changeText).join("; ") };
+function entryRow({ revision, at, by, action, subject, changes, note }: HistoryEntry) {
+  const what = [...changes.map(changeText), ...(note === "" ? [] : [note])].join("; ");
+  return { revision, at, by, action, subject, what };
 }
 
 function changeText({ key, before, after }: KeyChange): string {

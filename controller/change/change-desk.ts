@@ -46,12 +46,17 @@ export class ChangeDesk {
   }
 
   /** What it would do, by the table as it is here. */
-  async plan(request: ChangeRequest, signal: AbortSignal): Promise<Planned> {
+  async plan(request: ChangeRequest, by: string, signal: AbortSignal): Promise<Planned> {
     const { views, clock } = this.#parts;
     const resolved = await this.#resolve(request, signal);
     const { table, config } = views.view;
-    const now = new Date(clock.wallMs()).toISOString();
-    return planChange(table, resolved, { now, config: config.accepted?.config });
+    const timeoutMs = "timeoutMs" in request ? request.timeoutMs : 0;
+    return planChange(table, resolved, {
+      now: new Date(clock.wallMs()).toISOString(),
+      deadline: new Date(clock.wallMs() + timeoutMs).toISOString(),
+      by,
+      config: config.accepted?.config,
+    });
   }
 
   /** Does what was agreed to, or throws why not; answers the revision, 0 when nothing had to be done. */
@@ -63,7 +68,7 @@ export class ChangeDesk {
     const term = this.#term;
     if (term === undefined) throw new TwillError("NOT_LEADER", "this replica does not lead");
     await this.#parts.views.refresh(signal);
-    const planned = await this.plan(agreed.request, signal);
+    const planned = await this.plan(agreed.request, by, signal);
     if (planned.kind === "refused") throw new TwillError(planned.code, planned.message);
     if (planned.kind === "nothing") return 0;
     if (!sameBasis(planned.basis, agreed.basis)) throw stale();
@@ -103,7 +108,7 @@ export class ChangeDesk {
       const what = `there was no config at revision ${request.revision}`;
       throw new TwillError("OPTION_INVALID", what);
     }
-    return { kind: "config", json: config.value };
+    return { kind: "config", json: config.value, timeoutMs: request.timeoutMs };
   }
 }
 

@@ -14,9 +14,14 @@ export type ChangeRequest =
   | { readonly kind: "drain"; readonly node: string }
   | { readonly kind: "undrain"; readonly node: string }
   | { readonly kind: "remove"; readonly node: string }
-  | { readonly kind: "config"; readonly json: string }
+  | ({ readonly kind: "config"; readonly json: string } & ConfigTerms)
   /** The config as it was; the journal is asked for it. */
-  | { readonly kind: "config-rollback"; readonly revision: Revision };
+  | ({ readonly kind: "config-rollback"; readonly revision: Revision } & ConfigTerms);
+
+export interface ConfigTerms {
+  /** How long a change of backend may take before it is undone. */
+  readonly timeoutMs: number;
+}
 
 /** A key as the plan found it; 0: it was not there. */
 export interface Basis {
@@ -49,6 +54,9 @@ export type Planned =
 export interface ChangeContext {
   /** ISO 8601. */
   readonly now: string;
+  /** When a change of backend is undone if it is not done; ISO 8601. */
+  readonly deadline: string;
+  readonly by: string;
   /** The config in force; undefined: none yet. */
   readonly config: NetworkConfig | undefined;
 }

@@ -3,15 +3,15 @@
  * whether traffic stops. What each node's kernel would do only its agent can say. Pure.
  */
 import type { BackendConfig } from "../../common/config/backend-config.ts";
-import type { NetworkConfig } from "../../common/config/network-config.ts";
 import { parseNetworkConfig } from "../../common/config/parse-network-config.ts";
 import { stateOf } from "../journal/told-keys.ts";
-import { mayStay } from "../lease/allocate.ts";
 import { formatProblems } from "../view/config-follower.ts";
-import { CONFIG_KEY } from "../view/keys.ts";
+import { CONFIG_KEY, ROLLOUT_KEY } from "../view/keys.ts";
 import type { LeaseTable } from "../view/lease-table.ts";
+import { planBackendChange } from "./backend-change.ts";
 import { type ChangeContext, type Planned, refusedChange } from "./change.ts";
 import { basisOf, put } from "./lease-changes.ts";
+import { movedNodes } from "./moved-nodes.ts";
 
 export function planConfig(table: LeaseTable, json: string, context: ChangeContext): Planned {
   const parsed = parseNetworkConfig(json);
@@ -22,6 +22,12 @@ export function planConfig(table: LeaseTable, json: string, context: ChangeConte
   const before = table.config;
   if (before?.value === json) return { kind: "nothing", reason: "the config is this already" };
   const { config } = parsed;
+  if (table.entry(ROLLOUT_KEY) !== undefined) {
+    const what = "a change of backend is under way; twillctl config history shows how far it is";
+    return refusedChange("PLAN_STALE", what);
+  }
+  const live = before && planBackendChange({ table, before, json, config }, context);
+  if (live !== undefined) return live;
   const moved = movedNodes(table, config);
   const after = { value: json, forever: true };
   return {
@@ -42,17 +48,6 @@ export function planConfig(table: LeaseTable, json: string, context: ChangeConte
     writes: [put(CONFIG_KEY, json)],
     changes: [{ key: CONFIG_KEY, before: before && stateOf(before), after }],
   };
-}
-
-/** Who holds a lease that the config does not let it keep. */
-export function movedNodes(
-  table: LeaseTable,
-  config: NetworkConfig,
-): readonly { readonly node: string; readonly key: string }[] {
-  return [...table.rows.values()]
-    .filter(({ lease }) => lease.node !== "" && !mayStay(lease.subnets, config))
-    .map(({ lease }) => ({ node: lease.node, key: lease.key }))
-    .toSorted((a, b) => (a.key < b.key ? -1 : 1));
 }
 
 function backendSteps(before: BackendConfig | undefined, after: BackendConfig): readonly string[] {

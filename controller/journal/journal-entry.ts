@@ -23,6 +23,11 @@ export const JOURNAL_ACTIONS = {
   "config.applied": "an administrator put another network config",
   "node.invited": "an administrator made a token by which a machine may become this node",
   "node.enrolled": "a machine became this node by its token",
+  "backend.changing": "an administrator began to change the backend live; nodes prepare",
+  "backend.switching": "every node is prepared; the config names the new backend",
+  "backend.changed": "every node has left the old backend",
+  "backend.returning": "the change of backend is undone; the note says why",
+  "backend.unchanged": "the change of backend was given up; the note says why",
   "store.changed": "config or leases were changed without a controller: etcdctl, flannel, expiry",
 } as const satisfies Record<string, string>;
 
@@ -54,6 +59,8 @@ export interface JournalEntry {
   readonly changes: readonly KeyChange[];
   /** Said when it is not that of the entry's own key. */
   readonly revision?: Revision;
+  /** What else there is to know, for people. */
+  readonly note?: string;
 }
 
 /** An entry as it lies in the store. */
@@ -74,7 +81,7 @@ export function decodeJournalEntry(stored: Entry): WrittenEntry | undefined {
   if (!stored.key.startsWith(JOURNAL)) return undefined;
   const json = parsed(stored.value);
   if (!isJsonObject(json)) return undefined;
-  const { at, by, action, subject, changes, revision } = json;
+  const { at, by, action, subject, changes, revision, note } = json;
   if (typeof at !== "string" || typeof by !== "string" || typeof subject !== "string") {
     return undefined;
   }
@@ -86,6 +93,7 @@ export function decodeJournalEntry(stored: Entry): WrittenEntry | undefined {
     action,
     subject,
     changes: changes.flatMap(readChange),
+    ...(typeof note === "string" ? { note } : {}),
     revision: typeof revision === "number" ? revision : stored.createRevision,
   };
 }

@@ -45,6 +45,7 @@ const RETRY_AFTER_MS: Partial<Record<ErrorCode, number>> = {
   CONFIG_MISSING: 5000,
   CONFIG_INVALID: 5000,
   LEASE_CONFLICT: 10_000,
+  NODE_DRAINED: 3000,
 };
 const RETRY_AFTER_OTHER_MS = 30_000;
 

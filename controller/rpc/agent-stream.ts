@@ -17,6 +17,7 @@ import type { Metrics } from "../../common/metrics.ts";
 import type { Hello, Welcome } from "../../proto/gen/twill/v1/fabric.ts";
 import type { Refused, Registered } from "../lease/allocator.ts";
 import type { Registrar } from "../lease/registrar.ts";
+import { agentConfig } from "../view/agent-config.ts";
 import { type Resume, resume } from "../view/feed.ts";
 import { encodeMessage } from "../view/stream-frames.ts";
 import type { ViewService } from "../view/view-service.ts";
@@ -180,6 +181,7 @@ export class AgentStream {
       outlet: this.#outlet,
       place: answer.kind === "snapshot" ? undefined : answer.place,
       configRevision: view.config.accepted?.revision ?? 0,
+      configMark: agentConfig(view)?.transition?.mark ?? "",
       nowMs: clock.monotonicMs(),
     });
     const { metrics, spawn } = this.#parts;
@@ -208,16 +210,14 @@ export class AgentStream {
 
   #welcome(): Welcome {
     const { views, controller, leader, version } = this.#parts;
-    const { instance, config } = views.view;
-    const { accepted } = config;
+    const { instance } = views.view;
     return {
       instance,
       controller,
       leader: leader(),
       features: [QUERY_FEATURE],
       heartbeatMs: HEARTBEAT_MS,
-      config:
-        accepted === undefined ? undefined : { revision: accepted.revision, json: accepted.json },
+      config: agentConfig(views.view),
       version,
     };
   }

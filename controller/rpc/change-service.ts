@@ -25,8 +25,8 @@ export interface ChangeParts {
 export function createChangeService(parts: ChangeParts, signal: AbortSignal): ChangeServer {
   const change = { kind: "change" } as const;
   return {
-    plan: answerUnary(signal, change, async (request: ChangeRequest, ending) =>
-      planToWire(await parts.desk.plan(decodeChange(request), ending)),
+    plan: answerUnary(signal, change, async (request: ChangeRequest, ending, caller) =>
+      planToWire(await parts.desk.plan(decodeChange(request), nameOf(caller), ending)),
     ),
     apply: answerUnary(signal, change, (apply: ApplyRequest, ending, caller) =>
       parts.askLeader({ apply, by: nameOf(caller) }, ending),

@@ -11,6 +11,8 @@ import type { Basis, ChangeRequest, Planned } from "../change/change.ts";
 
 /** etcd's request limit is 1.5 MiB; a config has a few hundred characters. */
 const MAX_CONFIG_LENGTH = 65_536;
+/** A change of backend takes seconds; a node that is started anew meanwhile may be waited for. */
+const ROLLOUT_MS = 120_000;
 const MAX_SUBJECT_LENGTH = 300;
 
 export function decodeChange(wire: WireRequest | undefined): ChangeRequest {
@@ -29,9 +31,9 @@ export function decodeChange(wire: WireRequest | undefined): ChangeRequest {
       return { kind: change.$case, node: nodeName(change.value) };
     case "config":
       if (change.value.length > MAX_CONFIG_LENGTH) throw violation("the config is too long");
-      return { kind: "config", json: change.value };
+      return { kind: "config", json: change.value, timeoutMs: timeoutOf(wire) };
     case "configRollback":
-      return { kind: "config-rollback", revision: change.value };
+      return { kind: "config-rollback", revision: change.value, timeoutMs: timeoutOf(wire) };
   }
 }
 
@@ -56,6 +58,11 @@ export function planToWire(planned: Planned): ChangePlan {
         basis: [...planned.basis],
       };
   }
+}
+
+function timeoutOf(wire: WireRequest | undefined): number {
+  const given = wire?.timeoutMs ?? 0;
+  return given === 0 ? ROLLOUT_MS : given;
 }
 
 function subject(text: string): string {

@@ -72,6 +72,7 @@ function revisionOf({ journal, revision }: Present, moment: GetPastRequest["mome
 function entryToWire({ key: _, changes, ...entry }: WrittenEntry): HistoryEntry {
   return {
     ...entry,
+    note: entry.note ?? "",
     changes: changes.map(({ key, before, after }) => ({
       key,
       before: stateToWire(key, before),

@@ -12,6 +12,7 @@ import { TwillError } from "../../common/errors.ts";
 import type { Logger } from "../../common/log.ts";
 import type { Metrics } from "../../common/metrics.ts";
 import type { Ack } from "../../proto/gen/twill/v1/fabric.ts";
+import { agentConfig } from "../view/agent-config.ts";
 import type { Crumb } from "../view/crumb-chain.ts";
 import { nextFor, type Place } from "../view/feed.ts";
 import type { LeaseView } from "../view/lease-view.ts";
@@ -69,7 +70,7 @@ export class Hub {
         return leader();
       },
       get config() {
-        return view.config.accepted;
+        return agentConfig(view);
       },
     };
   }
@@ -131,11 +132,11 @@ export class Hub {
 
   /** Runs until the signal; ends no stream. */
   async run(signal: AbortSignal): Promise<void> {
-    const stopFollowing = this.#parts.view.onChange(({ change, config, isReset }) => {
+    const stopFollowing = this.#parts.view.onChange(({ change, isReset }) => {
       if (isReset) this.#startAnew();
       const isNews = change.upserts.length + change.removes.length > 0;
       if (isNews) this.#remember();
-      if (isNews || isReset || config.kind === "accepted") this.#wake.kick();
+      if (isNews || isReset || change.configChanged) this.#wake.kick();
     });
     const group = new TaskGroup(signal);
     group.spawn((inner) => this.#flushForEver(inner));

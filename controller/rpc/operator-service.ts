@@ -54,7 +54,11 @@ function describe(parts: OperatorParts): Status {
     config:
       accepted === undefined
         ? undefined
-        : { revision: accepted.revision, json: redactConfig(accepted.json) },
+        : {
+            revision: accepted.revision,
+            json: redactConfig(accepted.json),
+            transition: view.rollout && { alsoJson: "", mark: view.rollout.mark },
+          },
     leases: [...table.rows.values()].map(leaseStatus),
     nodes: [...parts.nodes()],
     store: parts.storeFault()?.message ?? "connected",

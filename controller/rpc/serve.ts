@@ -14,6 +14,7 @@ import { MembershipService } from "../../proto/gen/twill/v1/enrolment.ts";
 import { AllocatorService } from "../../proto/gen/twill/v1/fabric.ts";
 import { HistoryService } from "../../proto/gen/twill/v1/history.ts";
 import { InspectService } from "../../proto/gen/twill/v1/inspect.ts";
+import type { ConfigState } from "../../proto/gen/twill/v1/node.ts";
 import { type NodeStatus, OperatorService } from "../../proto/gen/twill/v1/operator.ts";
 import { loadPackageDefinition } from "../../proto/load.ts";
 import type { ChangeDesk } from "../change/change-desk.ts";
@@ -24,6 +25,7 @@ import type { Store } from "../store/store.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { WatchFeed } from "../watch/watch-feed.ts";
 import { createAllocatorService } from "./allocator-service.ts";
+import { askConfigState } from "./ask-config.ts";
 import { askLeader } from "./ask-leader.ts";
 import { createChangeService, createLeaderChangeService } from "./change-service.ts";
 import { createMembershipService } from "./enrolment-service.ts";
@@ -31,7 +33,7 @@ import { createFabricService, FABRIC_DEFINITION, type Fabric } from "./fabric-se
 import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
 import { createHistoryService } from "./history-service.ts";
 import { Hub } from "./hub.ts";
-import { createInspectService } from "./inspect-service.ts";
+import { createInspectService, type InspectParts } from "./inspect-service.ts";
 import { nodeStatuses } from "./node-status.ts";
 import { candidateAddresses, createOperatorService, leaderAddress } from "./operator-service.ts";
 import { identityOf } from "./peer-identity.ts";
@@ -63,6 +65,8 @@ const FAREWELL_MS = 200;
 export interface Served {
   readonly hub: Hub;
   nodes(): readonly NodeStatus[];
+  /** Which config a node's kernel equals, wherever its stream is. */
+  askConfig(node: string, signal: AbortSignal): Promise<ConfigState>;
   /** Whether gRPC health says SERVING. */
   setServing(isServing: boolean): void;
   close(): Promise<void>;
@@ -107,7 +111,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
     enrolment && (await serveEnrolment({ ...parts, limited }, enrolment, group.signal));
   const history = createHistoryService(parts, group.signal);
   server.addService({ definition: HistoryService, implementation: history });
-  addInspect(server, parts, { queries, watch });
+  const inspecting = addInspect(server, parts, { queries, watch });
   addChanges(server, parts);
   new ReflectionService(await loadPackageDefinition()).addToServer(server.server);
   const health = new HealthImplementation({ "": "NOT_SERVING" });
@@ -120,6 +124,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
   return {
     hub,
     nodes,
+    askConfig: (node, signal) => askConfigState(inspecting, node, signal),
     setServing: (isServing) => health.setStatus("", isServing ? "SERVING" : "NOT_SERVING"),
     async close() {
       // The streams were ended when the group was; their agents may still have to hear it.
@@ -134,19 +139,18 @@ function addInspect(
   server: GrpcServer,
   parts: ServeParts,
   { queries, watch }: Pick<StreamSide, "queries" | "watch">,
-): void {
+): InspectParts {
   const { options, views, clock, credentials, group } = parts;
-  const inspect = createInspectService(
-    {
-      desk: queries,
-      watch: { ring: watch.ring, clock, spawn: (work) => group.spawn(work) },
-      others: () => candidateAddresses(views).filter((address) => address !== options.address),
-      credentials: () => credentials.channel,
-      wallMs: () => clock.wallMs(),
-    },
-    group.signal,
-  );
+  const inspecting: InspectParts = {
+    desk: queries,
+    watch: { ring: watch.ring, clock, spawn: (work) => group.spawn(work) },
+    others: () => candidateAddresses(views).filter((address) => address !== options.address),
+    credentials: () => credentials.channel,
+    wallMs: () => clock.wallMs(),
+  };
+  const inspect = createInspectService(inspecting, group.signal);
   server.addService({ definition: InspectService, implementation: inspect });
+  return inspecting;
 }
 
 interface StreamSide {

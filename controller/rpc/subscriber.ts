@@ -25,6 +25,8 @@ export interface SubscriberOptions {
   readonly place: Place | undefined;
   /** The config that Welcome carried. */
   readonly configRevision: Revision;
+  /** And the step of a transition with it; "" or absent: none. */
+  readonly configMark?: string;
   readonly nowMs: number;
 }
 
@@ -72,7 +74,8 @@ export class Subscriber {
   #place: Place | undefined;
   #snapshot: { readonly snapshot: Snapshot; index: number } | undefined;
   readonly #answers: Frame[] = [];
-  #configRevision: Revision;
+  /** Revision and transition of the config it was told. */
+  #config: string;
   #applied: Ack | undefined;
   #report: Report = { drift: [], state: "", reason: "" };
   #driftRepaired = 0;
@@ -88,7 +91,7 @@ export class Subscriber {
     this.sinceMs = options.nowMs;
     this.heardMs = options.nowMs;
     this.#place = options.place;
-    this.#configRevision = options.configRevision;
+    this.#config = configName(options.configRevision, options.configMark ?? "");
     // An agent that is in sync by its Hello is told so at once.
     this.bookmarkDueMs = options.nowMs;
   }
@@ -121,7 +124,7 @@ export class Subscriber {
       this.#answers.length > 0 ||
       this.#snapshot !== undefined ||
       this.#place?.sequence !== state.chain.head.sequence ||
-      (state.config !== undefined && state.config.revision !== this.#configRevision)
+      (state.config !== undefined && nameOf(state.config) !== this.#config)
     );
   }
 
@@ -165,10 +168,9 @@ export class Subscriber {
     const answer = this.#answers.shift();
     if (answer !== undefined) return { kind: "answer", frame: answer, isUrgent: true };
     const { config } = state;
-    if (config !== undefined && config.revision !== this.#configRevision) {
-      this.#configRevision = config.revision;
-      const { revision, json } = config;
-      const frame = encodeMessage({ $case: "config", value: { revision, json } });
+    if (config !== undefined && nameOf(config) !== this.#config) {
+      this.#config = nameOf(config);
+      const frame = encodeMessage({ $case: "config", value: config });
       return { kind: "config", frame, isUrgent: true };
     }
     const table = this.#snapshotPart() ?? this.#delta(state);
@@ -216,4 +218,12 @@ export class Subscriber {
     const frame = encodeMessage({ $case: "bookmark", value });
     return { kind: "bookmark", frame, isUrgent: false };
   }
+}
+
+function nameOf({ revision, transition }: NetworkConfig): string {
+  return configName(revision, transition?.mark ?? "");
+}
+
+function configName(revision: Revision, mark: string): string {
+  return `${revision} ${mark}`;
 }

@@ -21,7 +21,15 @@ import type { StoredNodeRecord } from "../lease/lease-book.ts";
 import type { ChangeSet, Entry, Listing } from "../store/store.ts";
 import { AddressIndex } from "./address-index.ts";
 import { type Candidate, Candidates } from "./candidates.ts";
-import { CONFIG_KEY, isWatchedKey, JOURNAL, NODES, SUBNETS, subnetKey } from "./keys.ts";
+import {
+  CONFIG_KEY,
+  isWatchedKey,
+  JOURNAL,
+  NODES,
+  ROLLOUT_KEY,
+  SUBNETS,
+  subnetKey,
+} from "./keys.ts";
 import { encodeLeaseRecord } from "./lease-record.ts";
 import { NodeRecords } from "./node-records.ts";
 import { isPutAgain, sameEntry } from "./same-entry.ts";
@@ -187,7 +195,7 @@ export class LeaseTable {
 
   #store(key: string, entry: Entry | undefined, step: Step): void {
     if (!isWatchedKey(key)) return;
-    if (key === CONFIG_KEY) step.configChanged = true;
+    if (key === CONFIG_KEY || key === ROLLOUT_KEY) step.configChanged = true;
     else if (key.startsWith(SUBNETS)) this.#storeSubnet(key, entry, step);
     else if (key.startsWith(NODES)) this.#storeRecord(key, entry, step);
     else this.#candidates.put(key, entry);

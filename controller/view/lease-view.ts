@@ -12,7 +12,9 @@ import { ConfigFollower, type ConfigStep, formatProblems } from "./config-follow
 import { CrumbChain } from "./crumb-chain.ts";
 import { ExpiryStorm, NO_STORM_LIMITS, type StormLimits } from "./expiry-storm.ts";
 import type { History } from "./history.ts";
+import { ROLLOUT_KEY } from "./keys.ts";
 import { LeaseTable } from "./lease-table.ts";
+import { type Rollout, readRollout } from "./rollout.ts";
 import { type LeaseRow, type TableChange, tableChange } from "./table-change.ts";
 
 export interface ViewChange {
@@ -41,6 +43,7 @@ export class LeaseView {
   readonly #storm: ExpiryStorm;
   readonly #clock: StormWatch["clock"];
   #instance = "";
+  #rollout: Rollout | undefined;
 
   constructor(log: Logger, { limits, clock }: StormWatch = NO_STORMS) {
     this.#log = log;
@@ -82,6 +85,11 @@ export class LeaseView {
   /** Identity of the cluster and prefix; "" before the first load. */
   get instance(): string {
     return this.#instance;
+  }
+
+  /** The change of backend that is under way. */
+  get rollout(): Rollout | undefined {
+    return this.#rollout;
   }
 
   get config(): Pick<ConfigFollower, "accepted" | "fault"> {
@@ -143,6 +151,7 @@ export class LeaseView {
 
   #tell(change: TableChange, isReset: boolean): void {
     const isConfigDue = change.configChanged || isReset;
+    if (isConfigDue) this.#rollout = readRollout(this.table.entry(ROLLOUT_KEY));
     const config = isConfigDue ? this.#config.follow(this.table.config) : NOTHING;
     this.#logMalformed(change);
     this.#logConfig(config);

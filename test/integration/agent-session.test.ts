@@ -216,7 +216,7 @@ describe("the session over gRPC", () => {
   it("beats often enough for the controller, also when it has nothing to say", async () => {
     stream.say(welcome(200));
     await stream.hears("heartbeat");
-    stream.say({ $case: "config", value: { revision: 1, json: "{}" } });
+    stream.say({ $case: "config", value: { revision: 1, json: "{}", transition: undefined } });
     await stream.hears("heartbeat");
   });
 
@@ -226,7 +226,7 @@ describe("the session over gRPC", () => {
   });
 
   it("ends on what comes before Welcome", async () => {
-    stream.say({ $case: "config", value: { revision: 1, json: "{}" } });
+    stream.say({ $case: "config", value: { revision: 1, json: "{}", transition: undefined } });
     await agent.tells(/PROTOCOL_VIOLATION.*config before Welcome/);
     await stream.ends();
   });
@@ -250,7 +250,7 @@ describe("the session over gRPC", () => {
     stream.sayRaw(Uint8Array.of(0xfa, 0x07, 0x02, 0x08, 0x01));
     stream.say(welcome());
     stream.sayRaw(Uint8Array.of(0xfa, 0x07, 0x02, 0x08, 0x01));
-    stream.say({ $case: "config", value: { revision: 1, json: "{}" } });
+    stream.say({ $case: "config", value: { revision: 1, json: "{}", transition: undefined } });
     await agent.tells(/config \{\}/);
   });
 });

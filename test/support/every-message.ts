@@ -27,7 +27,7 @@ export const CONTROLLER_BODIES: readonly ControllerMessage["body"][] = [
     $case: "welcome",
     value: {
       ...{ instance: "i", controller: "c", leader: "c", features: ["x"], heartbeatMs: 10_000 },
-      ...{ config: { revision: 2, json: "{}" }, version: "1" },
+      ...{ config: { revision: 2, json: "{}", transition: undefined }, version: "1" },
     },
   },
   { $case: "snapshotBegin", value: { revision: 5, leases: 3 } },
@@ -43,5 +43,5 @@ export const CONTROLLER_BODIES: readonly ControllerMessage["body"][] = [
     $case: "refused",
     value: { request: 1, code: "SUBNET_TAKEN", message: "somebody sits there", retryAfterMs: 5 },
   },
-  { $case: "config", value: { revision: 3, json: "{}" } },
+  { $case: "config", value: { revision: 3, json: "{}", transition: undefined } },
 ];

@@ -43,6 +43,8 @@ export interface ChangeRequest {
     /** The config as it was at this revision of the journal. */
     { $case: "configRollback"; value: number }
     | undefined;
+  /** For a change of backend: how long it may take before it is undone; 0: two minutes. */
+  timeoutMs: number;
 }
 
 export interface Reserve {
@@ -88,7 +90,7 @@ export interface LeaderApplyRequest {
 }
 
 function createBaseChangeRequest(): ChangeRequest {
-  return { change: undefined };
+  return { change: undefined, timeoutMs: 0 };
 }
 
 export const ChangeRequest: MessageFns<ChangeRequest> = {
@@ -115,6 +117,9 @@ export const ChangeRequest: MessageFns<ChangeRequest> = {
       case "configRollback":
         writer.uint32(56).uint64(message.change.value);
         break;
+    }
+    if (message.timeoutMs !== 0) {
+      writer.uint32(64).uint32(message.timeoutMs);
     }
     return writer;
   },
@@ -186,6 +191,14 @@ export const ChangeRequest: MessageFns<ChangeRequest> = {
             }
 
             message.change = { $case: "configRollback", value: longToNumber(reader.uint64()) };
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.timeoutMs = reader.uint32();
             continue;
           }
         }

@@ -65,7 +65,10 @@ export interface Hello {
   node: string;
   /** Software version, for people. */
   version: string;
-  /** Optional behaviours this agent understands: "query" (Query and Answer). */
+  /**
+   * Optional behaviours this agent understands: "query" (Query and Answer), "transition"
+   * (of NetworkConfig).
+   */
   features: string[];
   /**
    * Table this agent holds (from its last stream or its cache on disk). instance is
@@ -107,6 +110,19 @@ export interface NetworkConfig {
   revision: number;
   /** The JSON text, byte for byte as it stands in etcd. */
   json: string;
+  /** While the backend is changed live. */
+  transition: Transition | undefined;
+}
+
+/**
+ * Agents with the feature "transition" hold the devices and peers of both configs meanwhile;
+ * the own lease follows NetworkConfig.json, and each peer is reached as its lease says.
+ */
+export interface Transition {
+  /** The other config of the two. */
+  alsoJson: string;
+  /** Names the step; answered in ConfigState when the kernel has it. */
+  mark: string;
 }
 
 /**
@@ -758,7 +774,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseNetworkConfig(): NetworkConfig {
-  return { revision: 0, json: "" };
+  return { revision: 0, json: "", transition: undefined };
 }
 
 export const NetworkConfig: MessageFns<NetworkConfig> = {
@@ -768,6 +784,9 @@ export const NetworkConfig: MessageFns<NetworkConfig> = {
     }
     if (message.json !== "") {
       writer.uint32(18).string(message.json);
+    }
+    if (message.transition !== undefined) {
+      Transition.encode(message.transition, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -799,6 +818,71 @@ export const NetworkConfig: MessageFns<NetworkConfig> = {
             }
 
             message.json = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.transition = Transition.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseTransition(): Transition {
+  return { alsoJson: "", mark: "" };
+}
+
+export const Transition: MessageFns<Transition> = {
+  encode(message: Transition, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.alsoJson !== "") {
+      writer.uint32(10).string(message.alsoJson);
+    }
+    if (message.mark !== "") {
+      writer.uint32(18).string(message.mark);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Transition {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTransition();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.alsoJson = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.mark = reader.string();
             continue;
           }
         }

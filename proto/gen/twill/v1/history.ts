@@ -46,6 +46,8 @@ export interface HistoryEntry {
   action: string;
   subject: string;
   changes: KeyChange[];
+  /** What else there is to know, for people. */
+  note: string;
 }
 
 /** Key below the prefix; a state that is absent: the key was not there. */
@@ -212,7 +214,7 @@ export const HistoryReply: MessageFns<HistoryReply> = {
 };
 
 function createBaseHistoryEntry(): HistoryEntry {
-  return { revision: 0, at: "", by: "", action: "", subject: "", changes: [] };
+  return { revision: 0, at: "", by: "", action: "", subject: "", changes: [], note: "" };
 }
 
 export const HistoryEntry: MessageFns<HistoryEntry> = {
@@ -234,6 +236,9 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
     }
     for (const v of message.changes) {
       KeyChange.encode(v!, writer.uint32(50).fork()).join();
+    }
+    if (message.note !== "") {
+      writer.uint32(58).string(message.note);
     }
     return writer;
   },
@@ -297,6 +302,14 @@ export const HistoryEntry: MessageFns<HistoryEntry> = {
             }
 
             message.changes.push(KeyChange.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.note = reader.string();
             continue;
           }
         }

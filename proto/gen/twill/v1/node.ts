@@ -19,10 +19,13 @@ export interface Query {
   number: number;
   /** How long the asking side waits; the agent gives up by then as well. */
   timeoutMs: number;
-  question: { $case: "path"; value: PathQuestion } | { $case: "probe"; value: ProbeQuestion } | {
-    $case: "peers";
-    value: PeersQuestion;
-  } | undefined;
+  question:
+    | { $case: "path"; value: PathQuestion }
+    | { $case: "probe"; value: ProbeQuestion }
+    | { $case: "peers"; value: PeersQuestion }
+    | { $case: "config"; value: ConfigQuestion }
+    | { $case: "configPlan"; value: ConfigPlanQuestion }
+    | undefined;
 }
 
 /** An agent that does not know the question, or cannot answer it, says so in `refusal`. */
@@ -33,7 +36,45 @@ export interface Answer {
     | { $case: "probe"; value: ProbeResults }
     | { $case: "peers"; value: Peers }
     | { $case: "refusal"; value: string }
+    | { $case: "config"; value: ConfigState }
+    | { $case: "configPlan"; value: ConfigPlan }
     | undefined;
+}
+
+export interface ConfigQuestion {
+}
+
+/** Which config the kernel equals. */
+export interface ConfigState {
+  /** NetworkConfig.mark of the newest config that is wholly in the kernel. */
+  mark: string;
+  /** Of the table that is in the kernel with it. */
+  revision: number;
+  /** Why the newest config is not, or cannot be; empty: it is, or is on its way. */
+  problem: string;
+  /** NetworkConfig's mark of the newest config that was heard; `problem` is of that one. */
+  heard: string;
+}
+
+/** What this node would do if this were the config; nothing is done. */
+export interface ConfigPlanQuestion {
+  json: string;
+}
+
+export interface ConfigPlan {
+  operations: OperationCount[];
+  /** Why this node could not run it; empty: it could. */
+  refusal: string;
+  /** What containers may send in one packet, now and then; they keep what they have until restarted. */
+  mtuBytesBefore: number;
+  mtuBytesAfter: number;
+}
+
+/** Kernel objects of one kind: link, address, neighbour, fdb, wireguard, route. */
+export interface OperationCount {
+  kind: string;
+  put: number;
+  deleted: number;
 }
 
 /**
@@ -242,6 +283,12 @@ export const Query: MessageFns<Query> = {
       case "peers":
         PeersQuestion.encode(message.question.value, writer.uint32(42).fork()).join();
         break;
+      case "config":
+        ConfigQuestion.encode(message.question.value, writer.uint32(82).fork()).join();
+        break;
+      case "configPlan":
+        ConfigPlanQuestion.encode(message.question.value, writer.uint32(90).fork()).join();
+        break;
     }
     return writer;
   },
@@ -299,6 +346,22 @@ export const Query: MessageFns<Query> = {
             message.question = { $case: "peers", value: PeersQuestion.decode(reader, reader.uint32()) };
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.question = { $case: "config", value: ConfigQuestion.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.question = { $case: "configPlan", value: ConfigPlanQuestion.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -333,6 +396,12 @@ export const Answer: MessageFns<Answer> = {
         break;
       case "refusal":
         writer.uint32(42).string(message.outcome.value);
+        break;
+      case "config":
+        ConfigState.encode(message.outcome.value, writer.uint32(82).fork()).join();
+        break;
+      case "configPlan":
+        ConfigPlan.encode(message.outcome.value, writer.uint32(90).fork()).join();
         break;
     }
     return writer;
@@ -389,6 +458,329 @@ export const Answer: MessageFns<Answer> = {
             }
 
             message.outcome = { $case: "refusal", value: reader.string() };
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.outcome = { $case: "config", value: ConfigState.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.outcome = { $case: "configPlan", value: ConfigPlan.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConfigQuestion(): ConfigQuestion {
+  return {};
+}
+
+export const ConfigQuestion: MessageFns<ConfigQuestion> = {
+  encode(_: ConfigQuestion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfigQuestion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfigQuestion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConfigState(): ConfigState {
+  return { mark: "", revision: 0, problem: "", heard: "" };
+}
+
+export const ConfigState: MessageFns<ConfigState> = {
+  encode(message: ConfigState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.mark !== "") {
+      writer.uint32(10).string(message.mark);
+    }
+    if (message.revision !== 0) {
+      writer.uint32(16).uint64(message.revision);
+    }
+    if (message.problem !== "") {
+      writer.uint32(26).string(message.problem);
+    }
+    if (message.heard !== "") {
+      writer.uint32(34).string(message.heard);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfigState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfigState();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.mark = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.revision = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.heard = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConfigPlanQuestion(): ConfigPlanQuestion {
+  return { json: "" };
+}
+
+export const ConfigPlanQuestion: MessageFns<ConfigPlanQuestion> = {
+  encode(message: ConfigPlanQuestion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.json !== "") {
+      writer.uint32(10).string(message.json);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfigPlanQuestion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfigPlanQuestion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.json = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseConfigPlan(): ConfigPlan {
+  return { operations: [], refusal: "", mtuBytesBefore: 0, mtuBytesAfter: 0 };
+}
+
+export const ConfigPlan: MessageFns<ConfigPlan> = {
+  encode(message: ConfigPlan, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.operations) {
+      OperationCount.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.refusal !== "") {
+      writer.uint32(18).string(message.refusal);
+    }
+    if (message.mtuBytesBefore !== 0) {
+      writer.uint32(24).uint32(message.mtuBytesBefore);
+    }
+    if (message.mtuBytesAfter !== 0) {
+      writer.uint32(32).uint32(message.mtuBytesAfter);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ConfigPlan {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseConfigPlan();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operations.push(OperationCount.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.refusal = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.mtuBytesBefore = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mtuBytesAfter = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseOperationCount(): OperationCount {
+  return { kind: "", put: 0, deleted: 0 };
+}
+
+export const OperationCount: MessageFns<OperationCount> = {
+  encode(message: OperationCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.put !== 0) {
+      writer.uint32(16).uint32(message.put);
+    }
+    if (message.deleted !== 0) {
+      writer.uint32(24).uint32(message.deleted);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): OperationCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseOperationCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.put = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.deleted = reader.uint32();
             continue;
           }
         }

@@ -29,7 +29,7 @@ const WELCOME: Welcome = {
   leader: "c2:1",
   features: ["future"],
   heartbeatMs: 5000,
-  config: { revision: 3, json: "{}" },
+  config: { revision: 3, json: "{}", transition: undefined },
   version: "1",
 };
 

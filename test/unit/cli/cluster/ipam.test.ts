@@ -44,7 +44,7 @@ function status(leases: LeaseStatus[], json = CONFIG): Status {
     leader: "c1:7474",
     revision: 9,
     digest: "",
-    config: { revision: 1, json },
+    config: { revision: 1, json, transition: undefined },
     leases,
     nodes: [],
     store: "connected",

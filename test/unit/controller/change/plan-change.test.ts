@@ -11,6 +11,7 @@ import { leaseValue, recordValue } from "../../../support/lease-texts.ts";
 import { StoreHistory } from "../../../support/store-history.ts";
 
 const NOW = "2024-05-05T00:00:00.000Z";
+const WHEN = { now: NOW, deadline: NOW, by: "operator/alice" };
 const CONFIG = '{"Network":"10.5.0.0/16","Backend":{"Type":"vxlan"}}';
 const OWN = "10.5.1.0-24";
 const FOREIGN = "10.5.2.0-24";
@@ -34,7 +35,7 @@ function table(): LeaseTable {
 function plan(request: ChangeRequest): Planned {
   const parsed = parseNetworkConfig(CONFIG);
   const config = parsed.kind === "valid" ? parsed.config : undefined;
-  return planChange(table(), request, { now: NOW, config });
+  return planChange(table(), request, { ...WHEN, config });
 }
 
 /** Each write and what it stands on, short. */
@@ -99,7 +100,7 @@ describe("the plan of a change", () => {
   });
 
   it("names the nodes that a config moves, and moves none for SubnetMin or a wider network", () => {
-    const config = (json: string) => plan({ kind: "config", json });
+    const config = (json: string) => plan({ kind: "config", json, timeoutMs: 0 });
     const wider = config('{"Network":"10.4.0.0/15","SubnetMin":"10.5.100.0"}');
     assert.ok(wider.kind === "plan");
     assert.deepEqual(

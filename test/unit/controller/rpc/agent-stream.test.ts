@@ -142,7 +142,11 @@ describe("a stream", () => {
       leader: "ctl-1:7474",
       features: ["query"],
       heartbeatMs: 10_000,
-      config: { revision: 2, json: '{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}' },
+      config: {
+        revision: 2,
+        json: '{"Network":"10.5.0.0/16","Backend":{"Type":"host-gw"}}',
+        transition: undefined,
+      },
       version: "9.9",
     });
     assert.equal(scene.log.of("stream.opened").length, 1);
