@@ -121,7 +121,7 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
     random: Math.random,
     randomBytes: (length) => randomBytes(length),
   });
-  announceReadiness(health, systemd, log);
+  announceReadiness(health, systemd, { log, trouble: () => agent.trouble });
   await serveAdmin({ options, health, metrics, log, lifecycle, agent });
   const group = new TaskGroup(lifecycle.signal);
   group.spawn((signal) => systemd.run(signal));
@@ -151,16 +151,25 @@ function openMembership(options: AgentOptions, log: Logger): Membership | undefi
   });
 }
 
-/** READY=1 and one line in the log, the first time that everything is as it should be. */
-function announceReadiness(health: Health, systemd: Systemd, log: Logger): void {
+/**
+ * READY=1 and one line in the log, the first time that everything is as it should be, or that the
+ * cached table is good enough; systemd's status line says what is not.
+ */
+function announceReadiness(
+  health: Health,
+  systemd: Systemd,
+  { log, trouble }: { readonly log: Logger; readonly trouble: () => string },
+): void {
   let wasReady = false;
   health.onChange(() => {
     const report = health.report();
-    systemd.status(summarise(report));
+    const but = report.isReady ? trouble() : "";
+    systemd.status(but === "" ? summarise(report) : `ready, but ${but}`);
     if (wasReady || !report.isReady) return;
     wasReady = true;
     systemd.ready();
-    log.event("agent.ready", "in sync with the kernel programmed; containers may start");
+    const on = but === "" ? "in sync with the kernel programmed" : but;
+    log.event("agent.ready", `${on}; containers may start`);
   });
 }
 

@@ -157,7 +157,10 @@ export const EVENTS = {
     "warn",
     "no certificate could be had; tried again, the one there is stays in use",
   ),
-  "agent.ready": event("info", "in sync and programmed; containers may start"),
+  "agent.ready": event(
+    "info",
+    "programmed, in sync or from the cached table (message); containers may start",
+  ),
   "cleanup.done": event("info", "everything of ours was removed"),
   "notify.failed": event("warn", "systemd could not be told"),
 } as const satisfies Record<string, EventSpec>;

@@ -7,7 +7,6 @@ import type { Clock } from "../../common/async/clock.ts";
 import { ERROR_TRAITS, type TwillError } from "../../common/errors.ts";
 import type { HealthComponent } from "../../common/health.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
-import type { CachedTable } from "../host/table-cache.ts";
 import type { Welcome } from "../rpc/controller-message.ts";
 
 export interface ControllerLogOptions {
@@ -23,6 +22,7 @@ export class ControllerLog {
   #leader: string | undefined;
   #lostAtMs: number | undefined;
   #controller = "";
+  #hasConnected = false;
 
   constructor(options: ControllerLogOptions) {
     this.#options = options;
@@ -31,6 +31,11 @@ export class ControllerLog {
   /** The replica that the stream is with; empty while there is none. */
   get controller(): string {
     return this.#controller;
+  }
+
+  /** True once a controller has answered since this process started. */
+  get hasConnected(): boolean {
+    return this.#hasConnected;
   }
 
   /** As the last controller saw it; empty: none. */
@@ -44,6 +49,7 @@ export class ControllerLog {
     this.#said.clear();
     this.#lostAtMs = undefined;
     this.#controller = welcome.controller;
+    this.#hasConnected = true;
     health.ok();
     log.event("controller.connected", `the stream with controller ${endpoint} is up`, {
       endpoint,
@@ -91,10 +97,4 @@ export class ControllerLog {
       ? undefined
       : this.#options.clock.monotonicMs() - this.#lostAtMs;
   }
-}
-
-/** Said once, when no controller is there to make the cached table right at once. */
-export function logCacheLoaded(log: Logger, { revision, leases }: CachedTable): void {
-  const message = "no controller yet: working from the cached table, add-only until in sync";
-  log.event("cache.loaded", message, { revision, leases: leases.length });
 }

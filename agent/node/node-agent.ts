@@ -21,9 +21,10 @@ import { ControllerChoice } from "../rpc/controller-choice.ts";
 import { Outbox } from "../rpc/outbox.ts";
 import { newProcessId } from "../rpc/process-id.ts";
 import { Session, type SessionEvents } from "../rpc/session.ts";
+import { CachedStart } from "./cached-start.ts";
 import { ConfigAnswers, TRANSITION_FEATURE } from "./config-answers.ts";
 import { type AcceptedConfig, ConfigIntake } from "./config-intake.ts";
-import { ControllerLog, logCacheLoaded } from "./controller-log.ts";
+import { ControllerLog } from "./controller-log.ts";
 import { describeNode } from "./describe-node.ts";
 import { IdentitySource } from "./identity.ts";
 import { LeaseLog } from "./lease-log.ts";
@@ -54,6 +55,7 @@ export class NodeAgent {
   readonly #config: ConfigIntake;
   readonly #status: NodeStatus;
   readonly #controllers: ControllerLog;
+  readonly #cachedStart: CachedStart;
   readonly #leaseLog: LeaseLog;
   readonly #metrics: NodeMetrics;
   readonly #host: HostWatch;
@@ -63,7 +65,6 @@ export class NodeAgent {
   readonly #keeper: TableKeeper;
   readonly #queries: OperatorQueries;
   #report: ReconcileReport | undefined;
-  #isCacheNoted = false;
   #external: ExternalInterface | undefined;
 
   static async open(options: AgentOptions, ports: NodeAgentPorts): Promise<NodeAgent> {
@@ -85,6 +86,8 @@ export class NodeAgent {
     this.#metrics = new NodeMetrics(ports.metrics, this.#table);
     this.#config = new ConfigIntake(log, this.#status.config);
     this.#controllers = new ControllerLog({ log, clock, health: this.#status.controllers });
+    const start = { ...remembered, clock, log };
+    this.#cachedStart = new CachedStart(start, this.#status, this.#controllers);
     this.#leaseLog = new LeaseLog(log, this.#status.lease);
     this.#lease = new LeaseHolder({
       node: options.node,
@@ -97,6 +100,10 @@ export class NodeAgent {
     this.#keeper = this.#makeKeeper();
     this.#queries = this.#makeQueries();
     this.#session = this.#makeSession();
+  }
+
+  get trouble(): string {
+    return this.#status.trouble;
   }
 
   /** What /debug/state shows. */
@@ -118,6 +125,7 @@ export class NodeAgent {
     group.spawn((inner) => this.#loop.run(inner));
     group.spawn((inner) => this.#keeper.run(inner));
     group.spawn((inner) => this.#session.run(inner));
+    group.spawn((inner) => this.#cachedStart.run(() => this.#tellState(), inner));
     group.spawn((inner) => this.#queries.run(inner));
     group.spawn((inner) => this.#untilStopped(signal, inner));
     this.#loop.kick();
@@ -134,11 +142,8 @@ export class NodeAgent {
     await aborted(stop, inner);
     if (this.#options.releaseOnExit) {
       const { clock, log } = this.#ports;
-      await releaseLease(
-        { session: this.#session, lease: this.#lease, table: this.#table },
-        clock,
-        log,
-      );
+      const held = { session: this.#session, lease: this.#lease, table: this.#table };
+      await releaseLease(held, clock, log);
     }
     throw stop.reason;
   }
@@ -238,7 +243,7 @@ export class NodeAgent {
       disconnected: (error, endpoint, wasConnected) => {
         this.#controllers.disconnected(error, endpoint, wasConnected);
         this.#queries.streamEnded();
-        this.#noteCache();
+        this.#cachedStart.attemptFailed(this.#table.isInSync);
       },
       leader: (leader) => this.#controllers.sawLeader(leader),
       config: ({ json, revision, transition }) => {
@@ -272,14 +277,6 @@ export class NodeAgent {
     const own = cached.leases.find(({ key }) => key === cached.ownKey);
     if (own !== undefined) this.#lease.restore(own);
     this.#status.cached();
-  }
-
-  /** Only worth a word when no controller is there to make it right at once. */
-  #noteCache(): void {
-    const { cached } = this.#remembered;
-    if (cached === undefined || this.#isCacheNoted || this.#table.isInSync) return;
-    this.#isCacheNoted = true;
-    logCacheLoaded(this.#ports.log, cached);
   }
 
   #reconciled(report: ReconcileReport): void {

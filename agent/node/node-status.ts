@@ -18,6 +18,8 @@ const OWN_KINDS: ReadonlySet<string> = new Set([
   "own-command",
 ]);
 
+const ON_CACHE = "the cached table is in force, add-only, until a controller answers";
+
 export interface NodeState {
   readonly state: "starting" | "cached" | "in-sync" | "degraded";
   readonly reason: string;
@@ -34,6 +36,9 @@ export class NodeStatus {
   readonly #health: Health;
   #isInSync = false;
   #isCached = false;
+  /** Containers may start on the cached table. */
+  #isCacheGoodEnough = false;
+  #report: ReconcileReport | undefined;
 
   constructor(health: Health) {
     this.#health = health;
@@ -51,16 +56,35 @@ export class NodeStatus {
     return this.#isInSync;
   }
 
+  /** In a few words, for people; empty: all is well. */
+  get trouble(): string {
+    const { state, reason } = this.state();
+    return reason === "" ? "" : `${state}: ${reason}`;
+  }
+
   /** Started from the cached table. */
   cached(): void {
     this.#isCached = true;
   }
 
+  /**
+   * No controller has answered for a while. The network of before is programmed, and containers
+   * that wait for a better one wait for nothing: the node is ready, and says on what it stands.
+   */
+  acceptCache(): void {
+    this.#isCacheGoodEnough = true;
+    this.lease.ok();
+    if (this.#report !== undefined) this.reconciled(this.#report);
+  }
+
   reconciled(report: ReconcileReport): void {
+    this.#report = report;
     this.#isInSync ||= report.isInSync;
     const trouble = ownTrouble(report);
+    const isProgrammed =
+      report.isInSync || (this.#isCacheGoodEnough && report.applied !== undefined);
     if (trouble !== undefined) this.#dataPlane.degraded(trouble);
-    else if (report.isInSync && report.rulesInPlace) this.#dataPlane.ok();
+    else if (isProgrammed && report.rulesInPlace) this.#dataPlane.ok();
     else this.#dataPlane.degraded(this.#waitingFor(report));
     const others = report.failures.filter(({ kind }) => !OWN_KINDS.has(kind));
     const count = others.length + report.problems.length;
@@ -73,6 +97,7 @@ export class NodeStatus {
   state(): NodeState {
     const report = this.#health.report();
     const reason = report.isReady ? "" : summarise(report);
+    if (report.isReady && !this.#isInSync) return { state: "cached", reason: ON_CACHE };
     if (report.isReady) {
       const stale = report.components.find(
         ({ gate, state }) => gate === "none" && state.kind !== "ok",
@@ -86,8 +111,7 @@ export class NodeStatus {
   }
 
   #waitingFor(report: ReconcileReport): string {
-    if (this.#isCached && !report.isInSync)
-      return "the cached table is in force, add-only, until a controller answers";
+    if (this.#isCached && !report.isInSync) return ON_CACHE;
     if (report.applied === undefined) return "waiting for a lease";
     return report.isInSync ? "waiting for the packet-filter rules" : "waiting for the whole table";
   }

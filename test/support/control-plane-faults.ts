@@ -127,6 +127,7 @@ async function controllersGone(lab: Lab): Promise<string> {
     const logs = await Promise.all([first.log(), second.log()]);
     return logs.every((log) => log.includes('"cache.loaded"')) ? true : undefined;
   });
+  for (const unit of [first, second]) await waitReady(unit.machine);
   await routedEverywhere(lab, subnet, true);
   for (const unit of controllers) unit.start();
   const since = systemClock.monotonicMs();

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, it } from "node:test";
+import { CACHE_PATIENCE_MS } from "../../../../agent/node/cached-start.ts";
 import type { Lease } from "../../../../common/lease/lease.ts";
 import {
   AgentBench,
@@ -257,6 +258,9 @@ describe("a node that starts again", () => {
     assert.equal(isReady(), false);
     assert.equal(bench.log.of("cache.loaded").length, 1);
     await bench.untilSubnetEnv(/FLANNEL_SUBNET=10\.244\.1\.1\/24/);
+    await bench.clock.advance(CACHE_PATIENCE_MS);
+    await bench.until("it is ready on its cache", isReady);
+    assert.ok([...network.routes.keys()].some((key) => key.startsWith("10.244.200.0/24")));
   });
 
   it("resumes by revision, keeps its MAC, and prunes what went meanwhile once in sync", async () => {

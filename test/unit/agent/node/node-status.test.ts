@@ -42,11 +42,28 @@ describe("the state of a node", () => {
     assert.equal(health.report().isReady, true);
   });
 
-  it("is cached while it works from the cache, and not ready", () => {
+  it("is cached while it works from the cache, and ready once no better is to come", () => {
     status.cached();
     status.reconciled({ ...WELL, isInSync: false });
     assert.equal(status.state().state, "cached");
     assert.match(status.state().reason, /add-only/);
+    assert.equal(health.report().isReady, false);
+    status.lease.degraded("starting");
+    status.acceptCache();
+    assert.equal(health.report().isReady, true);
+    assert.deepEqual(status.state().state, "cached");
+    assert.match(status.state().reason, /add-only/);
+    status.reconciled(WELL);
+    assert.equal(status.state().state, "in-sync");
+  });
+
+  it("is not ready on a cache whose network is not there", () => {
+    status.cached();
+    status.acceptCache();
+    assert.equal(health.report().isReady, false);
+    status.reconciled({ ...WELL, isInSync: false, applied: undefined });
+    assert.equal(health.report().isReady, false);
+    status.reconciled({ ...failure("link"), isInSync: false });
     assert.equal(health.report().isReady, false);
   });
 
