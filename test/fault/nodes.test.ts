@@ -6,21 +6,17 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { systemClock } from "../../common/async/clock.ts";
-import { readKernel } from "../../scripts/testbed/kernel-view.ts";
 import type { Lab } from "../../scripts/testbed/lab.ts";
 import type { Machine } from "../../scripts/testbed/machine.ts";
 import { until } from "../../scripts/testbed/poll.ts";
-import type { LeaseRow } from "../../scripts/testbed/registry.ts";
 import { GATEWAY } from "../../scripts/testbed/topology.ts";
 import { assertQuietLogs, type Fault, survive } from "../support/fault-run.ts";
+import { contested, handEdits } from "../support/hand-edits.ts";
 import { startLab } from "../support/lab.ts";
-import { overlayText, putForeignLease, waitReady, withPods } from "../support/lab-checks.ts";
-import { randomBelow, seededRandom } from "../support/seeded-random.ts";
+import { overlayText, waitReady, withPods } from "../support/lab-checks.ts";
 
 const SEED = Number(process.env["TWILL_FAULT_SEED"] ?? 1);
 const EDITS = Number(process.env["TWILL_HAND_EDITS"] ?? 120);
-/** Enough peers that no object is edited so often that repairs of it are slowed down. */
-const FOREIGN_PEERS = 60;
 const SOON_MS = 20_000;
 
 describe("nodes", () => {
@@ -33,7 +29,10 @@ describe("nodes", () => {
       await survive(t, lab, fault);
     }
     await t.test(`${EDITS} random edits by hand`, async (sub) => {
-      sub.diagnostic(await handEdits(lab, node));
+      sub.diagnostic(await handEdits(lab, node, { edits: EDITS, seed: SEED }));
+    });
+    await t.test("another daemon deletes a route 20 times a second", async (sub) => {
+      sub.diagnostic(await contested(lab, node));
     });
     await t.test("no log repeated itself", () => assertQuietLogs(lab));
   });
@@ -177,50 +176,4 @@ async function rebooted(lab: Lab, node: Machine): Promise<string> {
   assert.equal(after.entry.value, before.entry.value);
   assert.equal(after.subnet, before.subnet);
   return `converged ${tookMs} ms after its agent started, with the same lease`;
-}
-
-/** One deleted route, neighbour or FDB entry after the other; the repair times as a figure. */
-async function handEdits(lab: Lab, node: Machine): Promise<string> {
-  const random = seededRandom(SEED);
-  for (let n = 1; n <= FOREIGN_PEERS; n += 1) await putForeignLease(lab, 100 + n);
-  await lab.waitConverged();
-  const peers = (await lab.registry.leases()).filter(({ publicIp }) => publicIp !== node.id.ip);
-  const times: number[] = [];
-  for (let n = 0; n < EDITS; n += 1) {
-    const peer = peers[randomBelow(random, peers.length)];
-    assert.ok(peer);
-    times.push(await handEdit(node, peer, randomBelow(random, 3)));
-  }
-  times.sort((a, b) => a - b);
-  const at = (share: number): number => Math.round(times[Math.floor(times.length * share)] ?? 0);
-  for (const { entry, publicIp } of await lab.registry.leases()) {
-    if (publicIp.startsWith("10.99.200.")) await lab.registry.etcdctl(["del", entry.key]);
-  }
-  await lab.waitConverged();
-  return `${EDITS} edits (seed ${SEED}), each repaired: median ${at(0.5)} ms, p99 ${at(0.99)} ms`;
-}
-
-async function handEdit(node: Machine, peer: LeaseRow, kind: number): Promise<number> {
-  const gateway = peer.subnet.replace("/24", "");
-  const edits = [
-    ["ip", "route", "del", peer.subnet],
-    ["ip", "neigh", "del", gateway, "dev", "flannel.1"],
-    ["bridge", "fdb", "del", peer.vtepMac, "dev", "flannel.1"],
-  ];
-  await node.exec(edits[kind] ?? []);
-  const since = systemClock.monotonicMs();
-  await until(
-    `edit ${kind} of ${peer.subnet} is undone`,
-    { deadlineMs: SOON_MS, everyMs: 5 },
-    async () => {
-      const { routes, neighbours, fdb } = await readKernel(node);
-      const has = [
-        routes.some(({ destination }) => destination === peer.subnet),
-        neighbours.some(({ ip, mac }) => ip === gateway && mac === peer.vtepMac),
-        fdb.some(({ mac, remote }) => mac === peer.vtepMac && remote === peer.publicIp),
-      ];
-      return has[kind] === true ? true : undefined;
-    },
-  );
-  return systemClock.monotonicMs() - since;
 }

@@ -71,10 +71,21 @@ export async function changesArrive(lab: Lab, index = 200): Promise<void> {
 
 /** True when the daemon of this machine answers /readyz with 200. */
 export async function isReady(machine: Machine): Promise<boolean> {
-  const script =
-    "exec 3<>/dev/tcp/127.0.0.1/7471; printf 'GET /readyz HTTP/1.0\\r\\n\\r\\n' >&3; head -1 <&3";
+  return /^\S+ 200 /.test(await httpGet(machine, "/readyz"));
+}
+
+/** Sum of a metric of this machine's daemon over all its labels. */
+export async function metricSum(machine: Machine, name: string): Promise<number> {
+  const lines = (await httpGet(machine, "/metrics")).split("\n");
+  const values = lines.filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+  return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" ") + 1)), 0);
+}
+
+/** Status line, headers and body; empty when nothing answers. */
+async function httpGet(machine: Machine, path: string): Promise<string> {
+  const script = `exec 3<>/dev/tcp/127.0.0.1/7471; printf 'GET ${path} HTTP/1.0\\r\\n\\r\\n' >&3; cat <&3`;
   const { stdout } = await machine.tryExec(["bash", "-c", script]);
-  return stdout.includes(" 200 ");
+  return stdout;
 }
 
 export async function waitReady(machine: Machine): Promise<void> {
