@@ -21,6 +21,7 @@ import { Membership } from "./membership/membership.ts";
 import { MembershipFiles } from "./membership/membership-files.ts";
 import { NodeAgent } from "./node/node-agent.ts";
 import type { AgentCommand, AgentOptions } from "./options.ts";
+import { probe } from "./probe/probe.ts";
 import { DataPlane } from "./reconcile/data-plane.ts";
 import { dataPlaneOptions } from "./reconcile/data-plane-options.ts";
 import { openChannel } from "./rpc/channel.ts";
@@ -109,7 +110,7 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
         },
         dataPlaneOptions(options.rules, networks),
       ),
-    inspect: { sysctl: procSysctl(), run, readProcNet },
+    inspect: { sysctl: procSysctl(), run, readProcNet, probe },
     openStream: async (endpoint) => {
       await membership?.joined(lifecycle.signal);
       return new SyncStream(await openChannel(endpoint, options.tls), endpoint);

@@ -143,6 +143,12 @@ export const METRICS = {
     help: "Peers in the table.",
     labels: [],
   },
+  twill_paths: {
+    type: "gauge",
+    on: "agent",
+    help: "Peers by what the last probe through the tunnel said: reachable, unreachable, small-only (full-sized packets are lost), unprobed.",
+    labels: ["state"],
+  },
   twill_reconcile_seconds: {
     type: "histogram",
     on: "agent",

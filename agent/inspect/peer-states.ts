@@ -2,6 +2,7 @@
 import type { Lease } from "../../common/lease/lease.ts";
 import { formatIp } from "../../common/net/ip.ts";
 import type { PeerState, Peers } from "../../proto/gen/twill/v1/node.ts";
+import type { ProbeBook, ProbedPeer } from "../probe/probe-book.ts";
 import type { ReconcileReport } from "../reconcile/node-reconciler.ts";
 
 export interface PeerSources {
@@ -11,15 +12,21 @@ export interface PeerSources {
   readonly report: ReconcileReport | undefined;
 }
 
+export interface Probed {
+  readonly book: ProbeBook;
+  /** By the clock of the book's results. */
+  readonly nowMs: number;
+}
+
 /** As many as an answer of 64 KiB holds, names of usual length. */
 export const MOST_PEERS = 250;
 const LONGEST_REASON = 200;
 
-export function peerStates(sources: PeerSources, limit: number): Peers {
+export function peerStates(sources: PeerSources, probed: Probed, limit: number): Peers {
   const reasons = reasonsByLease(sources);
   const all: PeerState[] = [];
   for (const lease of sources.leases) {
-    if (lease.key !== sources.ownKey) all.push(stateOf(lease, reasons, sources.report));
+    if (lease.key !== sources.ownKey) all.push(stateOf(lease, reasons, { ...sources, ...probed }));
   }
   const peers = all
     .toSorted((a, b) => rank(a) - rank(b) || compare(a.subnet, b.subnet))
@@ -30,20 +37,24 @@ export function peerStates(sources: PeerSources, limit: number): Peers {
 function stateOf(
   { key, node, attrs }: Lease,
   reasons: ReadonlyMap<string, { readonly state: string; readonly reason: string }>,
-  report: ReconcileReport | undefined,
+  { report, book, nowMs }: PeerSources & Probed,
 ): PeerState {
   const { publicIp, publicIpv6, backendType } = attrs;
   const machine = publicIp ?? publicIpv6;
   const trouble = reasons.get(key);
+  const probed = book.result(key);
+  const programmed = book.isDue(key) ? "probing" : "programmed";
+  const untold = report?.applied === undefined ? "pending" : programmed;
   return {
     node,
     subnet: key,
     machine: machine === undefined ? "" : formatIp(machine),
-    state: trouble?.state ?? (report?.applied === undefined ? "pending" : "programmed"),
+    state: trouble?.state ?? probed?.state ?? untold,
     reason: (trouble?.reason ?? "").slice(0, LONGEST_REASON),
     transport: backendType === "" ? "udp" : backendType,
-    rttUs: 0,
-    probedSecondsAgo: 0,
+    rttUs: probed?.rttUs ?? 0,
+    probedSecondsAgo:
+      probed === undefined ? 0 : Math.max(1, Math.round((nowMs - probed.atMs) / 1000)),
   };
 }
 
@@ -67,8 +78,23 @@ function reasonsByLease({ leases, report }: PeerSources) {
 }
 
 function rank({ state }: PeerState): number {
-  return state === "programmed" ? 1 : 0;
+  return GOOD.has(state) ? 1 : 0;
 }
+
+const GOOD: ReadonlySet<string> = new Set(["programmed", "probing", "reachable"]);
+
+/** Where an answer proves the path to each peer; backends without a tunnel have the machine alone. */
+export function probedPeers(leases: Iterable<Lease>, ownKey: string): ProbedPeer[] {
+  const found: ProbedPeer[] = [];
+  for (const { key, subnets, attrs } of leases) {
+    const { backendType, publicIp } = attrs;
+    const address = NO_TUNNEL.has(backendType) ? publicIp : (subnets.v4 ?? subnets.v6)?.ip;
+    if (key !== ownKey && address !== undefined) found.push({ key, address: formatIp(address) });
+  }
+  return found;
+}
+
+const NO_TUNNEL: ReadonlySet<string> = new Set(["host-gw", "alloc", "extension"]);
 
 function compare(a: string, b: string): number {
   return a < b ? -1 : Number(a > b);

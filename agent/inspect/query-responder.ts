@@ -16,13 +16,15 @@ import type {
   ProbeResults,
   Query,
 } from "../../proto/gen/twill/v1/node.ts";
-import { MAX_TARGETS, probe } from "../probe/probe.ts";
+import { MAX_TARGETS, type Probe } from "../probe/probe.ts";
 import { type PathPorts, pathFacts } from "./path-facts.ts";
 
 export interface ResponderPorts extends PathPorts {
   readonly clock: Clock;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  /** Sends packets and waits for what comes back. */
+  readonly probe: Probe;
   readonly peers: (question: PeersQuestion) => Peers;
   readonly config: {
     state(signal: AbortSignal): Promise<ConfigState>;
@@ -93,7 +95,7 @@ export class QueryResponder {
     timeoutMs: number,
     signal: AbortSignal,
   ): Promise<ProbeResults> {
-    const { clock, random } = this.#ports;
+    const { clock, random, probe } = this.#ports;
     const waitMs = Math.min(timeoutMs * WAIT_SHARE, LONGEST_WAIT_MS);
     const results = targets
       .slice(0, MAX_TARGETS)

@@ -7,6 +7,7 @@ import type { PreviousEnv } from "../host/subnet-env.ts";
 import type { PathPorts } from "../inspect/path-facts.ts";
 import type { Kernel } from "../kernel/kernel.ts";
 import type { PeerTable } from "../peers/peer-table.ts";
+import type { Probe } from "../probe/probe.ts";
 import type { NodeReconciler } from "../reconcile/node-reconciler.ts";
 import type { ControllerStream } from "../rpc/sync-stream.ts";
 
@@ -16,7 +17,7 @@ export interface NodeAgentPorts {
   readonly makeReconciler: (table: PeerTable, previous: PreviousEnv) => NodeReconciler;
   readonly openStream: (endpoint: string) => Promise<ControllerStream>;
   /** What operators' questions are answered from, besides the kernel. */
-  readonly inspect: Omit<PathPorts, "kernel">;
+  readonly inspect: Omit<PathPorts, "kernel"> & { readonly probe: Probe };
   readonly clock: Clock;
   readonly log: Logger;
   readonly health: Health;

@@ -28,6 +28,8 @@ export interface ProbeParts {
   readonly random: () => number;
 }
 
+export type Probe = typeof probe;
+
 /** Never rejects but by the signal: what went wrong is in the result. */
 export async function probe(
   target: ProbeTarget,

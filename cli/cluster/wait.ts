@@ -22,6 +22,8 @@ export interface WaitOptions {
 
 export interface WaitParts {
   readonly look: () => Promise<ClusterView>;
+  /** Paths of live nodes that probes have not found good; undefined: kernels are enough. */
+  readonly brokenPaths?: (view: ClusterView) => Promise<readonly string[]>;
   readonly clock: Clock;
   /** Told whenever the list of stragglers changes. */
   readonly tell: (lines: readonly string[]) => void;
@@ -38,14 +40,15 @@ export interface WaitResult {
 
 export async function waitForRevision(
   options: WaitOptions,
-  { look, clock, tell }: WaitParts,
+  { look, brokenPaths, clock, tell }: WaitParts,
   signal: AbortSignal,
 ): Promise<WaitResult> {
   const end = clock.monotonicMs() + options.timeoutMs;
   let { revision } = options;
   let told = "";
   for (;;) {
-    const result = judge(await tryLook(look), revision, options.nodes);
+    const seen = await tryLook(look);
+    const result = await withPaths(judge(seen, revision, options.nodes), seen, brokenPaths);
     if (result.stragglers.length === 0) return { kind: "reached", ...result };
     if (result.revision > 0) revision = result.revision;
     const now = result.stragglers.join("\n");
@@ -54,6 +57,16 @@ export async function waitForRevision(
     if (clock.monotonicMs() + LOOK_INTERVAL_MS > end) return { kind: "late", ...result };
     await clock.sleep(LOOK_INTERVAL_MS, signal);
   }
+}
+
+/** Probes are asked for when the kernels are ready: before, they could only fail. */
+async function withPaths(
+  result: Omit<WaitResult, "kind">,
+  seen: ClusterView | string,
+  brokenPaths: WaitParts["brokenPaths"],
+): Promise<Omit<WaitResult, "kind">> {
+  if (result.stragglers.length > 0 || typeof seen === "string") return result;
+  return { ...result, stragglers: (await brokenPaths?.(seen)) ?? [] };
 }
 
 /** One look: a view, or why there is none. Fixes the revision once there are enough nodes. */

@@ -1,9 +1,12 @@
 /** `wait converged` and `wait --revision R`: for scripts that go on when the kernels have it. */
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { systemClock } from "../../common/async/clock.ts";
+import { Slots } from "../../common/async/slots.ts";
 import { parseDurationMs } from "../../common/config/option-spec.ts";
 import { TwillError } from "../../common/errors.ts";
+import type { ClusterView } from "../cluster/cluster-view.ts";
 import { waitForRevision } from "../cluster/wait.ts";
+import type { Operator } from "../connection/operator-client.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
 import { lookAtCluster, type Session } from "./look-verbs.ts";
 
@@ -11,6 +14,7 @@ interface WaitFlags {
   readonly revision?: number;
   readonly nodes: number;
   readonly timeout: number;
+  readonly probe?: boolean;
 }
 
 export function addWaitVerb(program: Command, session: Session): void {
@@ -25,7 +29,8 @@ export function addWaitVerb(program: Command, session: Session): void {
     .addOption(
       new Option("--timeout <duration>", "how long").argParser(parseTimeout).default(60_000, "60s"),
     )
-    .addHelpText("after", "\nExample:\n  twillctl wait converged --timeout 30s")
+    .option("--probe", "and until probes through the tunnel have reached every changed peer")
+    .addHelpText("after", "\nExample:\n  twillctl wait converged --probe --timeout 30s")
     .action(async (what: string | undefined, flags: WaitFlags) => {
       checkArguments(what, flags);
       await wait(session, flags);
@@ -36,7 +41,12 @@ async function wait(session: Session, flags: WaitFlags): Promise<void> {
   const operator = await session.operator();
   const result = await waitForRevision(
     { revision: flags.revision, nodes: flags.nodes, timeoutMs: flags.timeout },
-    { look: () => lookAtCluster(operator), clock: systemClock, tell: session.tell },
+    {
+      look: () => lookAtCluster(operator),
+      ...(flags.probe === true ? { brokenPaths: pathsOf(operator) } : {}),
+      clock: systemClock,
+      tell: session.tell,
+    },
     new AbortController().signal,
   );
   if (result.kind === "late") session.exit(EXIT_CODES.late.code);
@@ -46,6 +56,44 @@ async function wait(session: Session, flags: WaitFlags): Promise<void> {
     session.tell([`not within the time: ${result.stragglers.length}`]);
   else terminal.lines([`${result.live} nodes have applied revision ${result.revision}`]);
 }
+
+/** What the agents' own probes say of the paths to live nodes; at most some at once are asked. */
+function pathsOf(operator: Operator): (view: ClusterView) => Promise<readonly string[]> {
+  const slots = new Slots(ASKED_AT_ONCE);
+  return async (view) => {
+    const live = view.nodes.filter(({ condition }) => condition !== "lost").map(({ node }) => node);
+    const each = live.map((node) => slots.run(() => badPaths(operator, node, live)));
+    return (await Promise.all(each)).flat();
+  };
+}
+
+async function badPaths(
+  operator: Operator,
+  node: string,
+  live: readonly string[],
+): Promise<readonly string[]> {
+  try {
+    const question = { $case: "peers", value: { limit: 0 } } as const;
+    const outcome = await operator.askNode(node, question, ASK_MS);
+    const peers = outcome.$case === "peers" ? outcome.value.peers : [];
+    return peers
+      .filter((peer) => !GOOD.has(peer.state) && live.includes(peer.node))
+      .map((peer) => `${node}: ${peer.node} is ${PATH_WORDS[peer.state] ?? peer.state}`);
+  } catch (error) {
+    const { code, message } = TwillError.from(error);
+    if (code !== "NODE_UNAVAILABLE") throw error;
+    return [message];
+  }
+}
+
+const ASKED_AT_ONCE = 16;
+const ASK_MS = 5000;
+/** Programmed: an old path that is probed now and then, and was not since the agent started. */
+const GOOD: ReadonlySet<string> = new Set(["reachable", "programmed"]);
+const PATH_WORDS: Readonly<Record<string, string>> = {
+  probing: "not probed yet",
+  "small-only": "reached by small packets only",
+};
 
 function checkArguments(what: string | undefined, { revision }: WaitFlags): void {
   if (what !== undefined && what !== "converged") {

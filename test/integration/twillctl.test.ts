@@ -20,12 +20,15 @@ describe("twillctl in a cluster", () => {
     assert.match((await twillctl("nodes")).stdout, /^node2 +ready +10\.244\./m);
     assert.match((await twillctl("leases")).stdout, /^10\.244\.\S+-24 +node1 /m);
     assert.match((await twillctl("node", "show", "node1")).stdout, /^backendData +\{.*VtepMAC/m);
-    const peer = /^node2 +10\.244\.\S+ +10\.99\.0\.2 +(programmed|reachable) +vxlan/m;
+    const peer = /^node2 +10\.244\.\S+ +10\.99\.0\.2 +(probing|programmed|reachable) +vxlan/m;
     // Whichever replica is asked: it passes the question on to the one with the stream.
     for (const controller of ["10.99.1.1:7470", "10.99.1.2:7470"]) {
       const asked = await twillctl("--controllers", controller, "node", "show", "node1");
       assert.match(asked.stdout, peer, asked.stdout + asked.stderr);
     }
+    const probed = await twillctl("wait", "converged", "--probe", "--timeout", "60s");
+    assert.equal(probed.code, 0, probed.stderr);
+    assert.match((await twillctl("node", "show", "node1")).stdout, /^node2 .* reachable .* ms, /m);
     const unknown = await twillctl("node", "show", "node3");
     assert.equal(unknown.code, 2);
     assert.match(unknown.stderr, /no node "node3"/);

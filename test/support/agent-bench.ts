@@ -86,6 +86,8 @@ export class AgentBench implements AsyncDisposable {
         sysctl: { read: async () => undefined, write: async () => false },
         run: async () => ({ exitCode: 0, stdout: "", stderr: "" }),
         readProcNet: async () => "",
+        // No packet leaves a unit test.
+        probe: async ({ label }) => ({ label, sent: 0, received: 0, rttUs: 0, error: "" }),
       },
       log,
       health,

@@ -142,13 +142,6 @@ export function pathFaults({ one, two }: PathPair): PathFault[] {
       allow,
     ),
     node2(
-      "wrong checksums",
-      ["CHECKSUM"],
-      // What broken offload does: the checksum that arrives is not that of the packet.
-      "nft 'add table ip t; add chain ip t c { type filter hook prerouting priority -300; }; add rule ip t c udp dport 8472 @th,48,16 set 0x1234'",
-      "nft delete table ip t",
-    ),
-    node2(
       "container gone",
       ["CONTAINER_ABSENT", "CONTAINER_NO_ROUTE"],
       "ip -n pod1 link set eth0 down",

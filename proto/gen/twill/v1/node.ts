@@ -251,7 +251,10 @@ export interface PeerState {
   node: string;
   subnet: string;
   machine: string;
-  /** programmed, failing, invalid, and by probing: reachable, unreachable, small-only. */
+  /**
+   * pending, failing, invalid; probing (is to be probed soon), programmed (not probed yet); by
+   * the last probe: reachable, unreachable, small-only.
+   */
   state: string;
   reason: string;
   /** The backend in use, or "direct". */
