@@ -10,7 +10,9 @@ import { createMetrics, type Metrics, noMetrics } from "../common/metrics.ts";
 import { Systemd } from "../common/systemd.ts";
 import { VERSION } from "../common/version.ts";
 import { ExtensionDriver } from "./extension/extension-driver.ts";
+import { type ExtensionMemory, extensionMemory } from "./extension/extension-memory.ts";
 import { readFileIfPresent } from "./host/atomic-file.ts";
+import { StateDir } from "./host/state-dir.ts";
 import { readProcNet } from "./inspect/proc-net.ts";
 import { commandRunner } from "./kernel/command.ts";
 import { NetlinkKernel } from "./kernel/netlink-kernel.ts";
@@ -87,9 +89,8 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
   const run = commandRunner(env["PATH"]);
   const extension = new ExtensionDriver({
     run,
-    clock: systemClock,
-    log,
-    random: Math.random,
+    memory: keptInStateDir(options.stateDir, log),
+    ...{ clock: systemClock, log, random: Math.random },
   });
   showTunnel(metrics, () => tunnel.stats());
   const agent = await NodeAgent.open(options, {
@@ -138,6 +139,15 @@ async function runDaemon({ options, env, pid, log, lifecycle }: Daemon): Promise
   }
   group.spawn((signal) => agent.run(signal));
   await group.join();
+}
+
+/** Whom the operator's commands have added outlives the process. */
+function keptInStateDir(path: string, log: Logger): ExtensionMemory {
+  const state = new StateDir({ path, log, randomBytes: () => randomBytes(6) });
+  return extensionMemory({
+    read: () => state.readExtensionPeers(),
+    write: (text) => state.writeExtensionPeers(text),
+  });
 }
 
 /** undefined: this node's certificate is not the agent's business. */

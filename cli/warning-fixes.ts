@@ -22,7 +22,8 @@ export const FIXES: Readonly<Record<string, string>> = {
   SUBNET_LENGTH: "A lease of an earlier SubnetLen; as SUBNET_OUTSIDE.",
   SUBNET_UNALLOCATABLE:
     "Outside SubnetMin and SubnetMax, which were changed after it was given out, or a reservation; harmless to others.",
-  FAMILY_MISSING: "The lease is older than EnableIPv4 or EnableIPv6; its node needs a new one.",
+  FAMILY_MISSING:
+    "The leases are older than EnableIPv4 or EnableIPv6; their nodes need new ones. Controllers hold IPv6 back while real flannel nodes run without it: restart those with the new config.",
   PUBLIC_IP_DUPLICATE:
     "Two leases name one machine, and peers send to one of them only. Delete the one that is no longer used.",
   PUBLIC_IP_INSIDE:

@@ -13,6 +13,7 @@ import { TwillError } from "../../common/errors.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
 import type { CommandOutput, RunCommand } from "../kernel/command.ts";
 import type { ExtensionCall, ExtensionPeer } from "../plan/backend-planner.ts";
+import { type ExtensionMemory, type RememberedPeer, renderRemembered } from "./extension-memory.ts";
 
 /** What is to be run besides the peers' calls. */
 export interface WantedExtension {
@@ -28,6 +29,7 @@ export interface ExtensionPorts {
   readonly log: Logger;
   /** Uniform in [0, 1). */
   readonly random: () => number;
+  readonly memory: ExtensionMemory;
 }
 
 export interface ExtensionFailure {
@@ -75,6 +77,7 @@ export class ExtensionDriver {
   /** Peers that were added, with the call that did it. */
   readonly #added = new Map<string, { readonly call: string; readonly peer: ExtensionPeer }>();
   readonly #troubles = new Map<string, Trouble>();
+  #remembered = renderRemembered([]);
 
   constructor(ports: ExtensionPorts) {
     this.#ports = ports;
@@ -116,6 +119,7 @@ export class ExtensionDriver {
   /** Runs until aborted; what the commands made stays. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
+    await this.#recall();
     for (;;) {
       signal.throwIfAborted();
       const nowMs = clock.monotonicMs();
@@ -123,6 +127,30 @@ export class ExtensionDriver {
       if (job !== undefined) await this.#perform(job, signal);
       else await kickOrTimeout(this.#trigger, dueMs - nowMs, clock, signal);
     }
+  }
+
+  /** Who is still there is added again, as flannel does; who is not is removed. */
+  async #recall(): Promise<void> {
+    for (const { key, remove } of await this.#ports.memory.read()) {
+      if (!this.#added.has(key)) {
+        this.#added.set(key, { call: "", peer: { key, remove, add: undefined } });
+      }
+    }
+    this.#remembered = renderRemembered(this.#removable());
+  }
+
+  async #remember(): Promise<void> {
+    const peers = this.#removable();
+    const text = renderRemembered(peers);
+    if (text === this.#remembered) return;
+    this.#remembered = text;
+    await this.#ports.memory.write(peers);
+  }
+
+  #removable(): readonly RememberedPeer[] {
+    return [...this.#added.values()]
+      .map(({ peer: { key, remove } }) => ({ key, remove }))
+      .filter(({ remove }) => remove !== undefined);
   }
 
   /** The first job that is due; else when the next one is. Forgets troubles nobody has any more. */
@@ -224,8 +252,10 @@ export class ExtensionDriver {
     } catch (error) {
       signal.throwIfAborted();
       this.#fail(job, TwillError.from(error));
+      await this.#remember();
       return;
     }
+    await this.#remember();
     const wasFailing = this.#troubles.delete(job.id);
     log.event("extension.ran", `${job.id} succeeded`, { key: job.id });
     if (job.isOwn || wasFailing) this.#tell();

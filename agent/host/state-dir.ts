@@ -1,6 +1,6 @@
 /**
- * What the agent keeps between two runs (--state-dir): the MAC of each VTEP device and the
- * last table it had in the kernel. Losing the folder costs nothing but a MAC that peers must
+ * What the agent keeps between two runs (--state-dir): the MAC of each VTEP device, the last
+ * table it had in the kernel, and whom an operator's commands have added. Losing the folder costs nothing but a MAC that peers must
  * learn again; a damaged file is named, left out and written anew.
  */
 import { join } from "node:path";
@@ -13,6 +13,7 @@ import { decideMac, parseMacFile, renderMacFile, type VtepDevice } from "./vtep-
 
 const MAC_FILE = "vtep-macs";
 const TABLE_FILE = "table";
+const EXTENSION_FILE = "extension-peers";
 const MODE = 0o600;
 
 export interface StateDirOptions {
@@ -75,9 +76,18 @@ export class StateDir {
     await this.#write(TABLE_FILE, renderTable(table));
   }
 
+  /** For agent/extension, which knows what is in it. */
+  readExtensionPeers(): Promise<string | undefined> {
+    return this.#read(EXTENSION_FILE);
+  }
+
+  async writeExtensionPeers(text: string): Promise<void> {
+    await this.#write(EXTENSION_FILE, text);
+  }
+
   /** Forgets everything (`twill-agent cleanup --purge`). */
   async purge(): Promise<readonly string[]> {
-    const files = [MAC_FILE, TABLE_FILE].map((name) => this.#path(name));
+    const files = [MAC_FILE, TABLE_FILE, EXTENSION_FILE].map((name) => this.#path(name));
     for (const file of files) await removeFile(file);
     this.#macs = undefined;
     return files;

@@ -1,8 +1,9 @@
 /**
  * Runs other programs (nft, iptables-restore, an operator's extension), the one place that
- * does: no shell, one fixed locale, bounded in time and output.
+ * does: no shell, one fixed locale, bounded in time and output, ended with all it started.
  */
-import { execFile } from "node:child_process";
+import { spawn } from "node:child_process";
+import type { Readable } from "node:stream";
 import { TwillError } from "../../common/errors.ts";
 
 export interface CommandOptions {
@@ -47,7 +48,7 @@ export function commandRunner(path: string | undefined): RunCommand {
     options.signal.throwIfAborted();
     const outcome = await execute(argv, options, searched).catch((error: unknown) => {
       // Node itself refuses some arguments (a zero byte).
-      return { kind: "failed", reason: reasonOf(argv[0], error, 0), stderr: "" } as const;
+      return { kind: "failed", reason: reasonOf(argv[0], error), stderr: "" } as const;
     });
     options.signal.throwIfAborted();
     if (outcome.kind === "failed") throw failed(argv, outcome);
@@ -73,39 +74,76 @@ function execute(
 ): Promise<Exited | Failed> {
   const { signal, stdin, timeoutMs = DEFAULT_TIMEOUT_MS, environment } = options;
   return new Promise((resolve) => {
-    const child = execFile(
-      file,
-      args,
-      {
-        // LC_ALL: messages that we match on are in English.
-        env: { PATH: path, LC_ALL: "C", ...environment },
-        signal,
-        timeout: timeoutMs,
-        killSignal: "SIGKILL",
-        maxBuffer: LONGEST_OUTPUT_BYTES,
-      },
-      (error, stdout, stderr) => {
-        const exitCode = error === null ? 0 : error.code;
-        if (typeof exitCode === "number") resolve({ kind: "exited", exitCode, stdout, stderr });
-        else resolve({ kind: "failed", reason: reasonOf(file, error, timeoutMs), stderr });
-      },
-    );
+    const child = spawn(file, args, {
+      // LC_ALL: messages that we match on are in English.
+      env: { PATH: path, LC_ALL: "C", ...environment },
+      // A process group of its own, so that what it started can be ended with it.
+      detached: true,
+    });
+    const [stdout, stderr] = [new Collected(child.stdout), new Collected(child.stderr)];
+    let reason: string | undefined;
+    const end = (why: string): void => {
+      reason ??= why;
+      killGroup(child.pid);
+      // A process that left the group may hold them open.
+      child.stdout.destroy();
+      child.stderr.destroy();
+    };
+    const abort = (): void => end("it was aborted");
+    const timer = setTimeout(() => end(`it was killed (it may take ${timeoutMs} ms)`), timeoutMs);
+    signal.addEventListener("abort", abort, { once: true });
+    stdout.onTooMuch = stderr.onTooMuch = () =>
+      end(`it wrote more than ${LONGEST_OUTPUT_BYTES} bytes`);
+    child.once("error", (error) => {
+      reason ??= reasonOf(file, error);
+    });
+    child.once("close", (exitCode, ended) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", abort);
+      if (exitCode === null) reason ??= `it was ended by ${ended}`;
+      const said = { stdout: stdout.text, stderr: stderr.text };
+      if (reason !== undefined) resolve({ kind: "failed", reason, stderr: said.stderr });
+      else resolve({ kind: "exited", exitCode: exitCode ?? 0, ...said });
+    });
     // A program that ends without reading its input is no fault of ours (EPIPE).
-    child.stdin?.on("error", () => undefined);
-    child.stdin?.end(stdin ?? "");
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(stdin ?? "");
   });
 }
 
-function reasonOf(file: string, error: unknown, timeoutMs: number): string {
+/** What one of a program's two mouths said, up to the bound. */
+class Collected {
+  readonly #chunks: Buffer[] = [];
+  #bytes = 0;
+  onTooMuch: () => void = () => undefined;
+
+  constructor(stream: Readable) {
+    stream.on("data", (chunk: Buffer) => {
+      this.#bytes += chunk.length;
+      if (this.#bytes > LONGEST_OUTPUT_BYTES) this.onTooMuch();
+      else this.#chunks.push(chunk);
+    });
+  }
+
+  get text(): string {
+    return Buffer.concat(this.#chunks).toString("utf8");
+  }
+}
+
+/** The group lives as long as one of its processes, and so long its number is nobody else's. */
+function killGroup(pid: number | undefined): void {
+  if (pid === undefined) return;
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch {
+    // Nobody was left.
+  }
+}
+
+function reasonOf(file: string, error: unknown): string {
   const code: unknown = error instanceof Error ? Reflect.get(error, "code") : undefined;
-  const signal: unknown = error instanceof Error ? Reflect.get(error, "signal") : undefined;
   if (code === "ENOENT") return `there is no program "${file}": install it, or add it to PATH`;
   if (code === "EACCES") return `"${file}" may not be run`;
-  if (code === "ERR_CHILD_PROCESS_STDIO_MAXBUFFER") {
-    return `it wrote more than ${LONGEST_OUTPUT_BYTES} bytes`;
-  }
-  if (signal === "SIGKILL") return `it was killed (it may take ${timeoutMs} ms)`;
-  if (typeof signal === "string") return `it was ended by ${signal}`;
   return error instanceof Error ? error.message : String(error);
 }
 

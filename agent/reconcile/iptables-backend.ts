@@ -21,6 +21,7 @@ import {
   ruleLine,
 } from "../kernel/iptables-rules.ts";
 import type { FamilyFirewall, FirewallPlan } from "../plan/firewall.ts";
+import { EachFamily } from "./each-family.ts";
 import { emptied, type RuleBackend, type RuleChange } from "./rule-backend.ts";
 
 /** How long to wait for somebody else's iptables to finish. */
@@ -39,27 +40,20 @@ export class IptablesBackend implements RuleBackend {
   readonly #rendered = new Map<string, readonly string[]>();
   /** Asked once: a version does not change under a process often enough to ask every time. */
   readonly #installed = new Map<Family, Programs>();
-  /** Families of which nothing is wanted, and nothing of ours was left. */
-  readonly #clean = new Set<Family>();
+  readonly #families = new EachFamily();
 
   constructor(run: RunCommand) {
     this.#run = run;
   }
 
-  async ensure(plan: FirewallPlan, signal: AbortSignal): Promise<readonly RuleChange[]> {
-    const changes: RuleChange[] = [];
-    for (const family of plan.families) {
-      const isNeeded = family.masquerade.length + family.forward.length > 0;
-      if (isNeeded) this.#clean.delete(family.family);
-      if (this.#clean.has(family.family)) continue;
-      changes.push(...(await this.#ensureFamily(family, plan, isNeeded, signal)));
-      if (!isNeeded) this.#clean.add(family.family);
-    }
-    return changes;
+  ensure(plan: FirewallPlan, signal: AbortSignal): Promise<readonly RuleChange[]> {
+    return this.#families.ensure(plan, (family, isNeeded) =>
+      this.#ensureFamily(family, plan, isNeeded, signal),
+    );
   }
 
   clear(plan: FirewallPlan, signal: AbortSignal): Promise<readonly RuleChange[]> {
-    this.#clean.clear();
+    this.#families.suspect();
     return this.ensure(emptied(plan), signal);
   }
 

@@ -4,7 +4,6 @@
  * a process makes the known state, without a moment in which a rule is missing.
  */
 import { TwillError } from "../../common/errors.ts";
-import type { Family } from "../../common/net/ip.ts";
 import type { RunCommand } from "../kernel/command.ts";
 import {
   FORWARD,
@@ -19,6 +18,7 @@ import {
   tableWords,
 } from "../kernel/nft-ruleset.ts";
 import type { FamilyFirewall, FirewallPlan } from "../plan/firewall.ts";
+import { EachFamily } from "./each-family.ts";
 import { emptied, type RuleBackend, type RuleChange } from "./rule-backend.ts";
 
 export class NftBackend implements RuleBackend {
@@ -27,8 +27,7 @@ export class NftBackend implements RuleBackend {
   /** What nft listed right after our write, by chain; valid for `#written` of its family. */
   readonly #known = new Map<string, readonly string[]>();
   readonly #written = new Map<string, string>();
-  /** Families of which nothing is wanted, and nothing of ours was left. */
-  readonly #clean = new Set<Family>();
+  readonly #families = new EachFamily();
   /** False once this kernel refused `fully-random`. */
   #canRandomise = true;
 
@@ -36,20 +35,12 @@ export class NftBackend implements RuleBackend {
     this.#run = run;
   }
 
-  async ensure(plan: FirewallPlan, signal: AbortSignal): Promise<readonly RuleChange[]> {
-    const changes: RuleChange[] = [];
-    for (const family of plan.families) {
-      const isNeeded = family.masquerade.length + family.forward.length > 0;
-      if (isNeeded) this.#clean.delete(family.family);
-      if (this.#clean.has(family.family)) continue;
-      changes.push(...(await this.#ensure(family, plan, signal)));
-      if (!isNeeded) this.#clean.add(family.family);
-    }
-    return changes;
+  ensure(plan: FirewallPlan, signal: AbortSignal): Promise<readonly RuleChange[]> {
+    return this.#families.ensure(plan, (family) => this.#ensure(family, plan, signal));
   }
 
   async clear(plan: FirewallPlan, signal: AbortSignal): Promise<readonly RuleChange[]> {
-    this.#clean.clear();
+    this.#families.suspect();
     try {
       return await this.ensure(emptied(plan), signal);
     } catch (error) {

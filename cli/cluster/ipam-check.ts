@@ -12,11 +12,14 @@ export interface Finding {
 
 /** From this share of taken subnets on, new nodes will soon be refused. */
 const NEARLY_FULL = 0.9;
+/** Leases that one finding names. */
+const MOST_NAMED = 5;
 
 export function checkIpam(ipam: Ipam): Finding[] {
   return [
     ...ipam.malformed.map((message) => ({ code: "KEY_MALFORMED", message })),
     ...FAMILIES.flatMap((family) => [
+      ...missing(ipam, family),
       ...ipam.leases.flatMap((held) => checkSubnet(ipam, held, family)),
       ...overlapping(ipam.leases, family),
       ...duplicates(ipam.leases, "PUBLIC_IP_DUPLICATE", ({ lease }) => publicIp(lease, family)),
@@ -31,13 +34,27 @@ export function checkIpam(ipam: Ipam): Finding[] {
   ];
 }
 
+/**
+ * One finding for all: a family that was switched on a moment ago is missing everywhere, and
+ * stays so while the controllers hold IPv6 back beside real flannel nodes (contract 1.10).
+ */
+function missing({ config, leases }: Ipam, family: Family): Finding[] {
+  if (rangeOf(config, family) === undefined) return [];
+  const keys = leases
+    .map(({ lease }) => lease)
+    .filter(({ subnets }) => subnetOf(subnets, family) === undefined)
+    .map(({ key }) => key);
+  if (keys.length === 0) return [];
+  const rest = keys.length - MOST_NAMED;
+  const named = keys.slice(0, MOST_NAMED).join(", ") + (rest > 0 ? ` and ${rest} more` : "");
+  const message = `${keys.length} of ${leases.length} leases have no IPv${family} subnet: ${named}`;
+  return [{ code: "FAMILY_MISSING", message }];
+}
+
 function checkSubnet(ipam: Ipam, { lease }: HeldLease, family: Family): Finding[] {
   const range = rangeOf(ipam.config, family);
   const subnet = subnetOf(lease.subnets, family);
-  if (range === undefined || subnet === undefined) {
-    if (range === undefined) return [];
-    return [{ code: "FAMILY_MISSING", message: `${lease.key} has no IPv${family} subnet` }];
-  }
+  if (range === undefined || subnet === undefined) return [];
   const network = formatCidr(range.network);
   const address = publicIpOf(lease.attrs, family);
   const inside =

@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ExtensionDriver } from "../../agent/extension/extension-driver.ts";
+import { NO_MEMORY } from "../../agent/extension/extension-memory.ts";
 import { writeFileAtomic } from "../../agent/host/atomic-file.ts";
 import { NodeAgent } from "../../agent/node/node-agent.ts";
 import { type AgentOptions, parseAgentCommand } from "../../agent/options.ts";
@@ -74,7 +75,13 @@ export class AgentBench implements AsyncDisposable {
             random,
             sysctl: { write: async () => true },
             tunnel: new FakeTunnelPort(),
-            extension: new ExtensionDriver({ run: this.filter.run, clock, log, random }),
+            extension: new ExtensionDriver({
+              run: this.filter.run,
+              clock,
+              log,
+              random,
+              memory: NO_MEMORY,
+            }),
             run: this.filter.run,
             watchRuleset: this.filter.watchRuleset,
           },

@@ -1,9 +1,14 @@
 /** Other programs, run for real. */
 import assert from "node:assert/strict";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, it } from "node:test";
 import { commandRunner } from "../../../../agent/kernel/command.ts";
 import { TwillError } from "../../../../common/errors.ts";
+import { until } from "../../../../scripts/testbed/poll.ts";
 
+const DEADLINE = { deadlineMs: 20_000, everyMs: 20 };
 const { signal } = new AbortController();
 const run = commandRunner(process.env["PATH"]);
 
@@ -67,6 +72,36 @@ describe("a command", () => {
   it("is killed when it takes too long, its children's open pipes notwithstanding", async () => {
     const slow = run(["sh", "-c", "sleep 600 & wait"], { signal, timeoutMs: 50 });
     await assert.rejects(slow, /it was killed \(it may take 50 ms\)/);
+  });
+
+  it("takes its children with it when it is killed or aborted, and leaves a daemon that it made", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "twill-command-"));
+    t.after(() => rmSync(folder, { recursive: true }));
+    const family = (name: string): [string, ...string[]] => {
+      const file = join(folder, name);
+      return ["sh", "-c", `sh -c 'echo $$ > ${file}; exec sleep 600' & wait`];
+    };
+    const childOf = (name: string): Promise<number> =>
+      until(`${name} has a child`, DEADLINE, () => {
+        const pid = Number(existsSync(join(folder, name)) && readFileSync(join(folder, name)));
+        return pid > 0 ? pid : undefined;
+      });
+    const isGone = (pid: number): Promise<true> =>
+      until(`${pid} is gone`, DEADLINE, () => (existsSync(`/proc/${pid}`) ? undefined : true));
+
+    await assert.rejects(run(family("slow"), { signal, timeoutMs: 2_000 }), /it was killed/);
+    await isGone(await childOf("slow"));
+    const stop = new AbortController();
+    const running = run(family("aborted"), { signal: stop.signal });
+    const child = await childOf("aborted");
+    stop.abort(new Error("enough"));
+    await assert.rejects(running, /enough/);
+    await isGone(child);
+
+    const daemon = "sleep 600 > /dev/null 2>&1 < /dev/null & echo $!";
+    const { stdout } = await run(["sh", "-c", daemon], { signal });
+    assert.ok(existsSync(`/proc/${Number(stdout)}`));
+    process.kill(Number(stdout), "SIGKILL");
   });
 
   it("is killed when it says too much", async () => {

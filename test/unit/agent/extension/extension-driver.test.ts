@@ -6,6 +6,11 @@ import {
   ExtensionDriver,
   type WantedExtension,
 } from "../../../../agent/extension/extension-driver.ts";
+import {
+  parseRemembered,
+  type RememberedPeer,
+  renderRemembered,
+} from "../../../../agent/extension/extension-memory.ts";
 import type { CommandOptions, CommandOutput } from "../../../../agent/kernel/command.ts";
 import type { ExtensionCall, ExtensionPeer } from "../../../../agent/plan/backend-planner.ts";
 import { TwillError } from "../../../../common/errors.ts";
@@ -28,12 +33,13 @@ const WANTED: WantedExtension = {
 
 const broken = new TwillError("COMMAND_FAILED", "exit code 1");
 
-function start(t: TestContext) {
+function start(t: TestContext, remembered: readonly RememberedPeer[] = []) {
   const clock = new ManualClock();
   const log = new LogCapture();
   const ran: string[] = [];
   const seen: CommandOptions[] = [];
   const failing = new Set<string>();
+  const kept: string[] = [];
   const output: CommandOutput = { exitCode: 0, stdout: " said \n", stderr: "more\n" };
   let told = 0;
   const driver = new ExtensionDriver({
@@ -48,6 +54,12 @@ function start(t: TestContext) {
     clock,
     log,
     random: () => 0.5,
+    memory: {
+      read: async () => remembered,
+      write: async (peers) => {
+        kept.push(peers.map(({ key }) => key).join(" "));
+      },
+    },
   });
   driver.onChange(() => {
     told += 1;
@@ -61,7 +73,7 @@ function start(t: TestContext) {
   const idle = async (): Promise<void> => {
     for (let turn = 0; turn < 20; turn += 1) await settle();
   };
-  return { clock, log, ran, seen, failing, driver, idle, told: () => told };
+  return { clock, log, ran, seen, failing, kept, driver, idle, told: () => told };
 }
 
 describe("the extension driver", () => {
@@ -192,5 +204,38 @@ describe("the extension driver", () => {
     await idle();
     assert.equal(ran.at(-1), "remove-a");
     assert.equal(driver.data, undefined);
+  });
+});
+
+describe("what an earlier run has added", () => {
+  it("is removed by its own command when it went away meanwhile, once the table is confirmed", async (t) => {
+    const { driver, ran, kept, idle } = start(t, [peer("gone"), peer("b")]);
+    driver.setWanted(WANTED);
+    driver.setPeers([peer("b")], false);
+    await idle();
+    assert.deepEqual(ran, ["pre", "post", "add-b"]);
+    driver.setPeers([peer("b")], true);
+    await idle();
+    assert.deepEqual(ran.slice(3), ["remove-gone"]);
+    assert.equal(kept.at(-1), "b");
+  });
+
+  it("is remembered peer by peer, and forgotten with its removal", async (t) => {
+    const { driver, kept, idle } = start(t);
+    driver.setWanted(WANTED);
+    driver.setPeers([peer("b"), peer("c")], true);
+    await idle();
+    driver.setPeers([peer("c")], true);
+    await idle();
+    assert.deepEqual(kept, ["b", "b c", "c"]);
+  });
+
+  it("is read as it was written, and damaged rows are left out", () => {
+    const [b, c] = [peer("b"), peer("c")];
+    const rows = [b, c].map(({ key, remove }) => ({ key, remove }));
+    assert.deepEqual(parseRemembered(renderRemembered(rows)), rows);
+    const damaged = [{ key: 7 }, { key: "d", remove: { argv: [1], stdin: "" } }, null, ...rows];
+    assert.deepEqual(parseRemembered(JSON.stringify(damaged)), rows);
+    for (const text of ["", "{", "7", "{}"]) assert.deepEqual(parseRemembered(text), []);
   });
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 import { ExtensionDriver } from "../../../../agent/extension/extension-driver.ts";
+import { NO_MEMORY } from "../../../../agent/extension/extension-memory.ts";
 import { PeerTable } from "../../../../agent/peers/peer-table.ts";
 import { DataPlane } from "../../../../agent/reconcile/data-plane.ts";
 import type { DataPlaneOptions } from "../../../../agent/reconcile/data-plane-options.ts";
@@ -48,7 +49,13 @@ class Bench implements AsyncDisposable {
       {
         ...{ kernel, clock, log, table, random: seededRandom(1) },
         tunnel: this.tunnel,
-        extension: new ExtensionDriver({ run: this.filter.run, clock, log, random: () => 0.5 }),
+        extension: new ExtensionDriver({
+          run: this.filter.run,
+          clock,
+          log,
+          random: () => 0.5,
+          memory: NO_MEMORY,
+        }),
         sysctl: { write: async () => true },
         run: this.filter.run,
         watchRuleset: this.filter.watchRuleset,

@@ -102,6 +102,19 @@ describe("ipam check", () => {
     ]);
   });
 
+  it("names a family that many leases lack once, and not every lease", () => {
+    const old = [1, 2, 3, 4, 5, 6, 7].map((id) => lease(id, { key: `10.244.${id}.0-24` }));
+    const found = checkIpam(readIpam(status([...old, lease(8)])));
+    assert.deepEqual(found, [
+      {
+        code: "FAMILY_MISSING",
+        message:
+          "7 of 8 leases have no IPv6 subnet: 10.244.1.0-24, 10.244.2.0-24, 10.244.3.0-24, " +
+          "10.244.4.0-24, 10.244.5.0-24 and 2 more",
+      },
+    ]);
+  });
+
   it("has a fix for every code", () => {
     const known = [...FAULTS.flatMap(([, , expected]) => expected), "RANGE_NEARLY_FULL"];
     assert.deepEqual(
