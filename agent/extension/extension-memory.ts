@@ -54,8 +54,10 @@ function readCall(value: unknown): ExtensionCall | undefined {
   const words = argv.filter((word) => typeof word === "string");
   const [program, ...args] = words;
   if (program === undefined || words.length !== argv.length) return undefined;
-  const variables = Object.entries(Object(environment)).map(([name, text]) => [name, String(text)]);
-  return { argv: [program, ...args], environment: Object.fromEntries(variables), stdin };
+  if (typeof environment !== "object" || environment === null) return undefined;
+  const variables: Record<string, string> = {};
+  for (const [name, text] of Object.entries(environment)) variables[name] = String(text);
+  return { argv: [program, ...args], environment: variables, stdin };
 }
 
 function field(value: unknown, name: string): unknown {

@@ -40,6 +40,8 @@ export class DeltaTracker<Spec, State extends Spec> {
   readonly #rules: KindRules<Spec, State>;
   readonly #desired = new Map<string, Spec>();
   readonly #missing = new Set<string>();
+  /** Of which the plan changed, and nothing was written since. */
+  readonly #replanned = new Set<string>();
   readonly #others = new OtherObjects<Spec>();
   readonly #obstacles = new Map<string, string>();
   /** Accepted objects that a delete must name differently than the desired spec would. */
@@ -80,6 +82,7 @@ export class DeltaTracker<Spec, State extends Spec> {
     const before = this.#desired.get(key);
     if (before !== undefined && this.#rules.format(before) === text) return;
     this.#retire(key, before);
+    if (before !== undefined && this.#rules.equalToNewPlan) this.#replanned.add(key);
     this.#desired.set(key, spec);
     // It may stand there still, removed from the plan and wanted again before anything was written.
     if (!this.#others.remove(key, text)) this.#missing.add(key);
@@ -89,6 +92,7 @@ export class DeltaTracker<Spec, State extends Spec> {
     const key = this.#rules.key(spec);
     this.#retire(key, this.#desired.get(key));
     this.#desired.delete(key);
+    this.#replanned.delete(key);
     this.#missing.delete(key);
     this.#obstacles.delete(key);
   }
@@ -210,6 +214,7 @@ export class DeltaTracker<Spec, State extends Spec> {
 
   confirmPut(spec: Spec): void {
     const key = this.#rules.key(spec);
+    this.#replanned.delete(key);
     if (this.#touched.has(key)) {
       if (!this.#missing.has(key)) this.#drift.repaired(key);
       return;
@@ -249,10 +254,15 @@ export class DeltaTracker<Spec, State extends Spec> {
   /** True when `state` is as desired; remembers how it must be called to delete it. */
   #settles(key: string, state: State): boolean {
     const desired = this.#desired.get(key);
-    if (desired === undefined || !this.#rules.equal(desired, state)) return false;
+    if (desired === undefined || !this.#isAsDesired(key, desired, state)) return false;
     if (this.#rules.format(desired) === this.#rules.format(state)) this.#variants.delete(key);
     else this.#variants.set(key, state);
     return true;
+  }
+
+  #isAsDesired(key: string, desired: Spec, state: State): boolean {
+    if (!this.#replanned.has(key)) return this.#rules.equal(desired, state);
+    return this.#rules.equalToNewPlan?.(desired, state) ?? false;
   }
 
   #believe(applied: ReadonlySet<string>): void {

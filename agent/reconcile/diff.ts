@@ -44,6 +44,11 @@ export interface KindRules<Spec, State extends Spec> {
   key(spec: Spec): string;
   /** True when the kernel's object does what the desired one would. */
   equal(desired: Spec, actual: State): boolean;
+  /**
+   * For an object whose plan has changed and was not written since: a latitude that `equal`
+   * gives the kernel must not keep it from hearing of the change. Left out: `equal`.
+   */
+  equalToNewPlan?(desired: Spec, actual: State): boolean;
   owns(actual: State, realm: Realm): boolean;
   /** True for what must never be replaced, although it stands where ours should. */
   isKernels(actual: State): boolean;
@@ -94,6 +99,8 @@ export const FDB_RULES: KindRules<FdbSpec, FdbState> = {
 export const WIREGUARD_RULES: KindRules<WireguardPeerSpec, WireguardPeerState> = {
   key: wireguardPeerKey,
   equal: equalWireguardPeer,
+  // A session may live for ever at the endpoint of an old address or Mode.
+  equalToNewPlan: (desired, actual) => formatWireguardPeer(desired) === formatWireguardPeer(actual),
   owns: ownsWireguardPeer,
   isKernels: () => false,
   coexist: () => false,

@@ -79,6 +79,21 @@ describe("WireGuard peers", () => {
     assert.deepEqual(bench.kernel.writes(), [`put wireguard ${keyOf(2)}`]);
   });
 
+  it("are sent to where a new plan says, whatever session they have at the old place", async () => {
+    await using bench = await started();
+    change(bench, 2, { hasSession: true });
+    bench.kernel.network.deleteAddress({ device: DEVICE, ip: ip("10.244.1.0"), prefix: 32 });
+    await bench.change([vxlanLease(2, { ...wireguardWords(2), ip: "10.99.0.99" })]);
+    await bench.advance(POLL_MS);
+    const { endpoint } = bench.kernel.network.wireguardPeers.get(keyOf(2)) ?? {};
+    assert.deepEqual(endpoint?.ip, ip("10.99.0.99"));
+    // From then on it may move again.
+    change(bench, 2, { endpoint: { ip: ip("10.99.9.9"), port: 40_000 }, hasSession: true });
+    bench.kernel.log.length = 0;
+    await bench.advance(3 * POLL_MS);
+    assert.deepEqual(bench.kernel.writes(), []);
+  });
+
   it("that nobody planned are removed, and so is one whose lease is gone", async () => {
     await using bench = await started();
     await bench.change([], [peer(3).key]);
