@@ -53,6 +53,8 @@ export class LeaseKeeper {
   readonly #parts: LeaseKeeperParts;
   /** Connected nodes; undefined: one that holds nothing with a TTL. */
   readonly #nodes = new Map<string, Kept | undefined>();
+  /** TTLs of etcd leases so new that the table does not show them yet; by node. */
+  readonly #granted = new Map<string, number>();
   #due = new MinHeap<Kept>(({ dueMs }) => dueMs);
   readonly #wake = new Trigger();
   #inFlight = 0;
@@ -79,6 +81,7 @@ export class LeaseKeeper {
 
   remove(node: string): void {
     this.#nodes.delete(node);
+    this.#granted.delete(node);
   }
 
   /** Looks again at what the node holds; to be called whenever that may have changed. */
@@ -87,7 +90,10 @@ export class LeaseKeeper {
     const held = this.#parts.etcdLeaseOf(node);
     const etcdLease = held === NO_ETCD_LEASE ? undefined : held;
     if (this.#nodes.get(node)?.etcdLease === etcdLease) return;
+    const granted = this.#granted.get(node);
+    this.#granted.delete(node);
     if (etcdLease === undefined) this.#nodes.set(node, undefined);
+    else if (granted !== undefined) this.#renewLater({ node, etcdLease, ttlSeconds: granted });
     else
       this.#at({ node, etcdLease, ttlSeconds: undefined }, FIRST_SPREAD_MS * this.#parts.random());
   }
@@ -96,7 +102,10 @@ export class LeaseKeeper {
   kept(node: string, ttlSeconds: number): void {
     this.follow(node);
     const kept = this.#nodes.get(node);
-    if (kept !== undefined && ttlSeconds > 0) this.#renewLater({ ...kept, ttlSeconds });
+    if (ttlSeconds <= 0 || !this.#nodes.has(node)) return;
+    // The answer to a registration is here before the watch shows what was written.
+    if (kept === undefined) this.#granted.set(node, ttlSeconds);
+    else this.#renewLater({ ...kept, ttlSeconds });
   }
 
   /** Runs until the signal. */

@@ -79,6 +79,22 @@ describe("the lease keeper", () => {
     assert.equal(scene.times("7").length, 1);
   });
 
+  it("waits for its turn too when the table shows the new lease after the answer", async () => {
+    await using scene = new Scene();
+    scene.keeper.add("a");
+    scene.keeper.kept("a", TTL);
+    await scene.clock.advance(1000);
+    scene.hold("a", "7");
+    await scene.clock.advance(159_000);
+    assert.deepEqual(scene.times("7"), []);
+    await scene.clock.advance(42_000);
+    assert.equal(scene.times("7").length, 1);
+    // The next one is not what that registration was about.
+    scene.hold("a", "8");
+    await scene.clock.advance(1000);
+    assert.equal(scene.times("8").length, 1);
+  });
+
   it("leaves alone what has no TTL, nodes that hold nothing, and nodes that left", async () => {
     await using scene = new Scene();
     scene.held.set("reservation", "0").set("gone", "9");
