@@ -10,7 +10,6 @@ import type { Clock } from "../../common/async/clock.ts";
 import { parseJoinToken } from "../../common/enrolment/join-token.ts";
 import { TwillError } from "../../common/errors.ts";
 import { errorFields, type Logger } from "../../common/log.ts";
-import { createRequest, requestFor } from "../../common/pki/authority.ts";
 import type { EnrolmentCalls } from "../rpc/enrolment-client.ts";
 import type { MembershipFiles } from "./membership-files.ts";
 
@@ -94,6 +93,7 @@ export class Membership {
 
   async #renew(): Promise<number> {
     const { calls, files, controllers } = this.#parts;
+    const { createRequest } = await loadRequests();
     const { csrPem, keyPem } = await createRequest(this.#parts.node);
     let last = new TwillError("CONTROLLER_UNAVAILABLE", "there is no controller to renew by");
     for (const controller of controllers) {
@@ -111,6 +111,7 @@ export class Membership {
   /** By the same key again, if an answer was lost: a token works for one key. */
   async #request(): Promise<{ csrPem: string; keyPem: string }> {
     const { files, node } = this.#parts;
+    const { createRequest, requestFor } = await loadRequests();
     const kept = await files.nextKey();
     if (kept !== undefined) return requestFor(node, kept);
     const made = await createRequest(node);
@@ -132,6 +133,11 @@ export class Membership {
       ...errorFields(fault),
     });
   }
+}
+
+/** Some two hundred modules of X.509, loaded once in a certificate's life. */
+function loadRequests(): Promise<typeof import("../../common/pki/authority.ts")> {
+  return import("../../common/pki/authority.ts");
 }
 
 function lifeOf(pem: string): { dueMs: number; notAfterMs: number; serial: string } {

@@ -96,7 +96,7 @@ async function putPeers(lab: Lab): Promise<void> {
     const puts = Array.from({ length: PER_TRANSACTION }, (_, index) => {
       const n = 1000 + from + index;
       const value = leaseValue(`100.64.${n >> 8}.${n & 255}`, numberedMac(n));
-      return `put ${SUBNETS}10.${n >> 8}.${n & 255}.0-24 '${value}'`;
+      return `put ${SUBNETS}10.${n >> 8}.${n & 255}.0-24 ${JSON.stringify(value)}`;
     });
     // No compares, then what is done, then what would be done otherwise: nothing.
     await lab.registry.etcdctl(["txn"], { input: `\n${puts.join("\n")}\n\n\n` });

@@ -36,6 +36,8 @@ const DAY_S = 86_400;
 const COLD_START_S = 60;
 /** Times a day and node. */
 const RATES = { replaced: 0.1, restarts: 0.3, moves: 0.05 } as const;
+/** Under load controllers wait this long for company before they tell agents (hub.ts). */
+const WINDOW_S = 0.25;
 const FAILOVERS = 4;
 const CONTROLLERS = 3;
 const FENCE = { key: "twill/election/1", token: 2 };
@@ -78,6 +80,7 @@ export class FleetDay {
   };
   #book: PlanBook | undefined;
   #place: Place | undefined;
+  #windowEndS = 0;
   #revision = 2;
   #born = 0;
   #granted = 0;
@@ -96,8 +99,13 @@ export class FleetDay {
   run(): DayCounts {
     this.#fillAgenda();
     for (let next = this.#agenda.pop(); next !== undefined; next = this.#agenda.pop()) {
+      if (next.atS >= this.#windowEndS) {
+        this.#flush();
+        this.#windowEndS = next.atS + WINDOW_S;
+      }
       this.#take(next.event, next.atS);
     }
+    this.#flush();
     this.#check();
     const agents = this.#nodes;
     return {
@@ -207,20 +215,22 @@ export class FleetDay {
     );
     const fromMs = nowMs();
     this.#view.apply({ revision, puts, deletes });
-    const bytes = this.#nextDelta();
     this.#cpuMs.view += nowMs() - fromMs;
-    this.#counts["bytes to each agent"] += bytes;
     this.#plan();
   }
 
-  /** Every agent is sent the same bytes. */
-  #nextDelta(): number {
-    const place = this.#place ?? { sequence: this.#view.chain.head.sequence - 1, revision: 2 };
-    const next = nextFor(place, this.#view.chain);
-    if (next.kind !== "delta") return 0;
-    this.#place = next.place;
-    this.#counts["deltas to each agent"] += 1;
-    return encodeDelta(next.delta).length;
+  /** Every agent is sent the same bytes: what the window has gathered. */
+  #flush(): void {
+    const fromMs = nowMs();
+    const { chain } = this.#view;
+    this.#place ??= { sequence: chain.head.sequence, revision: this.#revision };
+    for (let next = nextFor(this.#place, chain); next.kind === "delta"; ) {
+      this.#place = next.place;
+      this.#counts["deltas to each agent"] += 1;
+      this.#counts["bytes to each agent"] += encodeDelta(next.delta).length;
+      next = nextFor(this.#place, chain);
+    }
+    this.#cpuMs.view += nowMs() - fromMs;
   }
 
   /** One agent's side: what the change means for its kernel. */
