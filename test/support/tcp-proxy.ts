@@ -25,6 +25,8 @@ export class TcpProxy {
   readonly #paused = new Set<Direction>();
   readonly #held: { direction: Direction; from: Socket }[] = [];
   #latencyMs = 0;
+  /** Of what goes to the client, in each second; 0: no limit. */
+  #trickleBytes = 0;
   #refusing = false;
   #cutAfterBytes: number | undefined;
   #accepted = 0;
@@ -105,6 +107,11 @@ export class TcpProxy {
     this.#latencyMs = latencyMs;
   }
 
+  /** From now on each client gets so many bytes a second, whatever the server has to say. */
+  trickle(bytesPerSecond: number): void {
+    this.#trickleBytes = bytesPerSecond;
+  }
+
   async close(): Promise<void> {
     this.cut();
     if (!this.#server.listening) return;
@@ -151,9 +158,22 @@ export class TcpProxy {
       if (part.length < chunk.length) this.cut();
     };
     from.on("data", (chunk: Buffer) => {
-      if (this.#latencyMs === 0) forward(chunk);
+      if (this.#trickleBytes > 0 && direction === "down") this.#drip(chunk, from, to);
+      else if (this.#latencyMs === 0) forward(chunk);
       else setTimeout(forward, this.#latencyMs, chunk);
     });
+  }
+
+  #drip(chunk: Buffer, from: Socket, to: Socket): void {
+    from.pause();
+    const drop = setInterval(() => {
+      if (!to.destroyed) to.write(chunk.subarray(0, this.#trickleBytes));
+      chunk = chunk.subarray(this.#trickleBytes);
+      if (!to.destroyed && chunk.length > 0) return;
+      clearInterval(drop);
+      from.resume();
+    }, 1000);
+    drop.unref();
   }
 
   /** The part of the chunk that may still pass before the cut. */
