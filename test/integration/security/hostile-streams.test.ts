@@ -35,12 +35,10 @@ it("ten thousand streams of garbage and peers that do not read cost the others n
   const heartbeat = setInterval(() => good.send({ $case: "heartbeat", value: {} }), 5000);
   try {
     await using trickle = await TcpProxy.start(target);
-    trickle.trickle(1);
     using slow = new SyncAgent("slow", `127.0.0.1:${trickle.port}`).hello();
     await using stopped = await TcpProxy.start(target);
     using deaf = new SyncAgent("deaf", `127.0.0.1:${stopped.port}`).hello();
     await deaf.inSync();
-    stopped.pause("down");
     const served = async (): Promise<readonly string[]> =>
       (await controller.status()).nodes.map(({ node }) => node).toSorted();
     await until(
@@ -48,6 +46,8 @@ it("ten thousand streams of garbage and peers that do not read cost the others n
       PATIENCE,
       async () => isDeepStrictEqual(await served(), [deaf.node, good.node, slow.node]) || undefined,
     );
+    trickle.trickle(1);
+    stopped.pause("down");
     const attack = garbageStreams(controller.address, STREAMS);
     for (let n = 1; n <= CHANGES; n += 1) {
       const key = `10.5.${200 + n}.0-24`;
