@@ -5,14 +5,17 @@
  */
 import { join } from "node:path";
 import { errorFields, type Logger } from "../../common/log.ts";
+import type { Cidr } from "../../common/net/cidr.ts";
 import type { Mac } from "../../common/net/mac.ts";
 import type { LinkState } from "../kernel/kernel.ts";
 import { readFileIfPresent, removeFile, writeFileAtomic } from "./atomic-file.ts";
 import { type CachedTable, parseTable, renderTable } from "./table-cache.ts";
+import { chooseUdpDevice, type HostDevices } from "./udp-device.ts";
 import { decideMac, parseMacFile, renderMacFile, type VtepDevice } from "./vtep-mac.ts";
 
 const MAC_FILE = "vtep-macs";
 const TABLE_FILE = "table";
+const UDP_DEVICE_FILE = "udp-device";
 const EXTENSION_FILE = "extension-peers";
 const MODE = 0o600;
 
@@ -76,6 +79,14 @@ export class StateDir {
     await this.#write(TABLE_FILE, renderTable(table));
   }
 
+  /** This network's TUN device; on disk before it is answered, as far as that is possible. */
+  async udpDevice(network: Cidr, host: HostDevices): Promise<string> {
+    const persisted = await this.#read(UDP_DEVICE_FILE);
+    const name = chooseUdpDevice(persisted, network, host);
+    if (persisted?.trim() !== name) await this.#write(UDP_DEVICE_FILE, `${name}\n`);
+    return name;
+  }
+
   /** For agent/extension, which knows what is in it. */
   readExtensionPeers(): Promise<string | undefined> {
     return this.#read(EXTENSION_FILE);
@@ -87,7 +98,9 @@ export class StateDir {
 
   /** Forgets everything (`twill-agent cleanup --purge`). */
   async purge(): Promise<readonly string[]> {
-    const files = [MAC_FILE, TABLE_FILE, EXTENSION_FILE].map((name) => this.#path(name));
+    const files = [MAC_FILE, TABLE_FILE, UDP_DEVICE_FILE, EXTENSION_FILE].map((name) =>
+      this.#path(name),
+    );
     for (const file of files) await removeFile(file);
     this.#macs = undefined;
     return files;

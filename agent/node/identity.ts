@@ -1,9 +1,10 @@
 /**
  * Who this node is to its peers beyond its name: the MACs of its VTEPs, as old as its state
- * directory, or its WireGuard key.
+ * directory, or its WireGuard key; and which TUN device is its own.
  */
 import type { NetworkConfig } from "../../common/config/network-config.ts";
 import { TwillError } from "../../common/errors.ts";
+import type { Cidr } from "../../common/net/cidr.ts";
 import { localMac } from "../../common/net/mac.ts";
 import type { StateDir } from "../host/state-dir.ts";
 import { loadWireguardKey } from "../host/wireguard-key.ts";
@@ -21,6 +22,7 @@ export class IdentitySource {
   /** The last ones: planners are made anew when it is another object. */
   #last: { readonly vni: number; readonly identity: NodeIdentity } | undefined;
   #wireguard: NodeIdentity | undefined;
+  #udp: NodeIdentity | undefined;
 
   constructor(kernel: Kernel, state: StateDir, wireguardKeyFile: string) {
     this.#kernel = kernel;
@@ -28,8 +30,9 @@ export class IdentitySource {
     this.#wireguardKeyFile = wireguardKeyFile;
   }
 
-  async of({ backend }: NetworkConfig, signal: AbortSignal): Promise<NodeIdentity> {
+  async of({ backend, v4 }: NetworkConfig, signal: AbortSignal): Promise<NodeIdentity> {
     if (backend.type === "wireguard") return this.#ofWireguard();
+    if (backend.type === "udp") return this.#ofUdp(v4?.network, signal);
     if (backend.type !== "vxlan") return NOBODY;
     return this.#ofVxlan(backend.vni, signal);
   }
@@ -42,6 +45,18 @@ export class IdentitySource {
     const identity = { vtepMac, vtepMacV6 };
     this.#last = { vni, identity };
     return identity;
+  }
+
+  async #ofUdp(network: Cidr | undefined, signal: AbortSignal): Promise<NodeIdentity> {
+    if (network === undefined) return NOBODY;
+    this.#udp ??= {
+      ...NOBODY,
+      udpDevice: await this.#state.udpDevice(network, {
+        links: await this.#kernel.listLinks(signal),
+        addresses: await this.#kernel.listAddresses(signal),
+      }),
+    };
+    return this.#udp;
   }
 
   /** A file that is damaged is looked at again each time: somebody may put it right. */

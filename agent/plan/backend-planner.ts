@@ -25,6 +25,8 @@ export interface NodeIdentity {
   readonly vtepMac: Mac;
   /** The device of the other family has its own (contract 1.2). */
   readonly vtepMacV6: Mac;
+  /** Only for backend udp: its TUN device, which is another where a host has two such networks. */
+  readonly udpDevice?: string;
   /** Only for backend wireguard: both devices share the key (contract 3.5). */
   readonly wireguard?: WireguardIdentity | { readonly problem: string };
 }

@@ -22,7 +22,7 @@ import { minimumMtuBytes, tunnelMtuBytes, UDP_OVERHEAD_BYTES } from "./mtu.ts";
 import { peerContext } from "./peer-context.ts";
 import { RTPROT_BOOT } from "./route-protocol.ts";
 
-/** flannel takes the first free "flannel%d"; a name that never changes is what can be adopted. */
+/** Unless the host has another udp network (agent/host/udp-device.ts). */
 export const UDP_DEVICE_NAME = "flannel0";
 
 export function udpPlanner(input: PlannerInput, backend: UdpBackend): MadePlanner {
@@ -44,7 +44,8 @@ export function udpPlanner(input: PlannerInput, backend: UdpBackend): MadePlanne
       `the udp tunnel, which needs ${least}; raise the interface's MTU`;
     return { kind: "refused", reason };
   }
-  const tunnel = { deviceName: UDP_DEVICE_NAME, bind, port: backend.port };
+  const deviceName = input.identity.udpDevice ?? UDP_DEVICE_NAME;
+  const tunnel = { deviceName, bind, port: backend.port };
   return { kind: "planner", planner: new UdpPlanner(input, { tunnel, range, mtuBytes }) };
 }
 

@@ -117,6 +117,8 @@ describe("two networks on the same machines", () => {
     for (const network of [VXLAN, HOSTGW]) {
       units.set(network.name, await startNetwork(lab, network));
     }
+    const hasLink = async (name: string): Promise<true | undefined> =>
+      (await one.tryExec(["ip", "link", "show", name])).code === 0 ? true : undefined;
     const logOf = async ({ name }: Network): Promise<string> =>
       (await units.get(name)?.[1]?.log()) ?? "";
     const hosts = async (network: Network): Promise<readonly string[]> =>
@@ -147,9 +149,17 @@ describe("two networks on the same machines", () => {
 
     await t.test("the second becomes a tunnel of another VNI beside the first", async () => {
       await putConfig(lab, HOSTGW, { Type: "vxlan", VNI: 2 });
-      await until("flannel.2 is there", SOON, async () =>
-        (await one.tryExec(["ip", "link", "show", "flannel.2"])).code === 0 ? true : undefined,
-      );
+      await until("flannel.2 is there", SOON, () => hasLink("flannel.2"));
+      await talk(lab, hostgw);
+      await talk(lab, vxlan);
+    });
+
+    await t.test("both become udp, each with a device and a port of its own", async () => {
+      await putConfig(lab, VXLAN, { Type: "udp", Port: 8285 });
+      await until("flannel0 is there", SOON, () => hasLink("flannel0"));
+      await talk(lab, vxlan);
+      await putConfig(lab, HOSTGW, { Type: "udp", Port: 8286 });
+      await until("flannel1 is there", SOON, () => hasLink("flannel1"));
       await talk(lab, hostgw);
       await talk(lab, vxlan);
     });
@@ -158,7 +168,8 @@ describe("two networks on the same machines", () => {
       const [, agent] = units.get(HOSTGW.name) ?? [];
       await agent?.stop();
       await one.exec([process.execPath, ...agentArgv(HOSTGW, "cleanup", "127.0.0.1:1")]);
-      assert.notEqual((await one.tryExec(["ip", "link", "show", "flannel.2"])).code, 0);
+      assert.equal(await hasLink("flannel1"), undefined);
+      assert.equal(await hasLink("flannel0"), true);
       assert.equal(await rulesOf(one, HOSTGW), 0);
       assert.equal(await rulesOf(one, VXLAN), 7);
       await talk(lab, vxlan);
