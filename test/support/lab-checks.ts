@@ -51,9 +51,14 @@ export async function deleteLease(lab: Lab, subnet: string): Promise<void> {
 }
 
 /** Waits until every node's kernel has a route to the subnet, or none has. */
-export async function routedEverywhere(lab: Lab, subnet: string, isRouted: boolean): Promise<void> {
+export async function routedEverywhere(
+  lab: Lab,
+  subnet: string,
+  isRouted: boolean,
+  deadlineMs = SOON_MS,
+): Promise<void> {
   const what = `${subnet} is ${isRouted ? "routed" : "withdrawn"} everywhere`;
-  await until(what, { deadlineMs: SOON_MS }, async () => {
+  await until(what, { deadlineMs }, async () => {
     const views = await Promise.all(lab.nodes.map(readKernel));
     const has = views.map((view) => view.routes.some((route) => route.destination === subnet));
     return has.every((one) => one === isRouted) ? true : undefined;
