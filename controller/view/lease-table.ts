@@ -257,8 +257,10 @@ export class LeaseTable {
   /** True unless the holder gave it back or moved (its record says so), or the key is still there. */
   #hasEnded({ lease, etcdLease }: LeaseRow): boolean {
     if (etcdLease === NO_ETCD_LEASE || this.#entries.has(subnetKey(lease.key))) return false;
+    if (lease.node === "") return true;
+    // Gone with its lease: an operator has removed the node.
     const record = this.#records.get(lease.node)?.record;
-    return record === undefined || (record.released === "" && record.subnet === lease.key);
+    return record !== undefined && record.released === "" && record.subnet === lease.key;
   }
 
   /** Keeps the bytes of `before` when agents would see no difference. */

@@ -119,6 +119,22 @@ describe("an expiry storm", () => {
     assert.equal(released.view.table.rows.size, 0);
   });
 
+  it("is none when an operator removes nodes with their records", () => {
+    const scene = new Scene(0);
+    const keys = upTo(12).map((n) => [`subnets/10.5.${n}.0-24`, `twill/nodes/n${n}`] as const);
+    for (const [n, [subnet, node]] of keys.entries()) {
+      const record = recordValue(`n${n}`, subnet.slice(8), address(n));
+      const puts = new Map([
+        [subnet, { value: leaseValue(address(n)), etcdLease: "7" }],
+        [node, { value: record, etcdLease: "0" }],
+      ]);
+      scene.view.apply(scene.history.commit(puts));
+    }
+    for (const removed of keys) scene.view.apply(scene.history.commit(new Map(), removed));
+    assert.equal(scene.view.table.rows.size, 0);
+    assert.equal(scene.view.heldBack.size, 0);
+  });
+
   it("tells agents nothing of leases that come back as they were", () => {
     const scene = new Scene(20);
     scene.end(...upTo(20));
