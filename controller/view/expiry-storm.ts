@@ -27,8 +27,9 @@ export const STORM_CALM_MS = 5000;
 export class ExpiryStorm {
   readonly #limits: StormLimits;
   readonly #held = new Map<string, LeaseRow>();
-  /** What ended within the window, oldest first. */
-  #ended: { readonly atMs: number; readonly leases: number }[] = [];
+  /** When each lease ended that has not come back since; those of the window. */
+  readonly #ended = new Map<string, number>();
+  #lastEndMs = Number.NEGATIVE_INFINITY;
 
   constructor(limits: StormLimits) {
     this.#limits = limits;
@@ -51,7 +52,8 @@ export class ExpiryStorm {
     const { percent } = this.#limits;
     if (percent === 0) return change;
     const { upserts, uncovered } = this.#cover(change.upserts);
-    const isStorm = this.#count(change.ended.length, leases, nowMs);
+    for (const { lease } of change.upserts) this.#ended.delete(lease.key);
+    const isStorm = this.#count(change.ended, leases, nowMs);
     const kept = new Set<string>();
     if (isStorm) {
       for (const row of change.ended) {
@@ -65,23 +67,27 @@ export class ExpiryStorm {
 
   /** True when the storm is over: the held ones may pass once etcd has confirmed them. */
   isCalm(nowMs: number): boolean {
-    const last = this.#ended.at(-1);
-    return last === undefined || nowMs - last.atMs >= STORM_CALM_MS;
+    return nowMs - this.#lastEndMs >= STORM_CALM_MS;
   }
 
   /** Holds nothing any more; answers the keys that were held. */
   pass(): readonly string[] {
     const keys = [...this.#held.keys()];
     this.#held.clear();
-    this.#ended = [];
+    this.#ended.clear();
     return keys;
   }
 
   /** True when what ended lately is a storm, or one is still being held. */
-  #count(ended: number, leases: number, nowMs: number): boolean {
-    this.#ended = this.#ended.filter(({ atMs }) => nowMs - atMs < STORM_WINDOW_MS);
-    if (ended > 0) this.#ended.push({ atMs: nowMs, leases: ended });
-    const lately = this.#ended.reduce((sum, each) => sum + each.leases, 0);
+  #count(ended: readonly LeaseRow[], leases: number, nowMs: number): boolean {
+    for (const [key, atMs] of this.#ended) {
+      if (nowMs - atMs >= STORM_WINDOW_MS) this.#ended.delete(key);
+    }
+    for (const { lease } of ended) {
+      this.#ended.set(lease.key, nowMs);
+      this.#lastEndMs = nowMs;
+    }
+    const lately = this.#ended.size;
     const { percent, atLeast } = this.#limits;
     const isStorm = lately >= atLeast && lately * 100 >= percent * (leases + lately);
     return isStorm || this.#held.size > 0;

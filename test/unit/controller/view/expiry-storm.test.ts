@@ -119,6 +119,16 @@ describe("an expiry storm", () => {
     assert.equal(released.view.table.rows.size, 0);
   });
 
+  it("is none when one lease comes and goes again and again", () => {
+    const scene = new Scene(6);
+    for (let round = 0; round < 20; round += 1) {
+      scene.end(3);
+      assert.equal(scene.agent.size, 5);
+      scene.put(3);
+    }
+    assert.equal(scene.view.heldBack.size, 0);
+  });
+
   it("is none when an operator removes nodes with their records", () => {
     const scene = new Scene(0);
     const keys = upTo(12).map((n) => [`subnets/10.5.${n}.0-24`, `twill/nodes/n${n}`] as const);
