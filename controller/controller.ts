@@ -101,7 +101,7 @@ async function runParts(options: ControllerOptions, around: Surroundings): Promi
   const served = await serve({ ...parts, group });
   life.onShutdown("gRPC server", () => served.close());
   const page = await startConsole({
-    ...{ ...parts, nodes: served.nodes, group },
+    ...{ ...parts, nodes: served.nodes, askNode: served.askNode, group },
     others: (isWatched) => new OtherReplicas(othersOf(options, { ...parts, isWatched })),
   });
   if (page !== undefined) life.onShutdown("console", () => page.close());

@@ -9,9 +9,10 @@ import {
   status,
 } from "@grpc/grpc-js";
 import { TwillError } from "../../common/errors.ts";
+import { type NodeOutcome, outcomeOf, type Question } from "../../common/explain/gather.ts";
 import { fromCallError } from "../../common/rpc/call-error.ts";
 import { InspectClient, type WatchBatch } from "../../proto/gen/twill/v1/inspect.ts";
-import type { Answer as NodeAnswer, Query } from "../../proto/gen/twill/v1/node.ts";
+import type { Answer as NodeAnswer } from "../../proto/gen/twill/v1/node.ts";
 import { OperatorClient, type Status } from "../../proto/gen/twill/v1/operator.ts";
 import type { Connection, TlsFiles } from "./connection.ts";
 
@@ -39,9 +40,6 @@ type Call<C, T> = (
   options: { readonly deadline: Date },
   done: (error: ServiceError | null, reply: T) => void,
 ) => unknown;
-
-export type Question = NonNullable<Query["question"]>;
-export type NodeOutcome = Exclude<NonNullable<NodeAnswer["outcome"]>, { $case: "refusal" }>;
 
 /** What one controller said, or why it did not. */
 export type Answer<T> =
@@ -173,12 +171,6 @@ export class Operator {
       client.close();
     }
   }
-}
-
-function outcomeOf(node: string, { outcome }: NodeAnswer): NodeOutcome {
-  if (outcome !== undefined && outcome.$case !== "refusal") return outcome;
-  const why = outcome?.value ?? "its answer cannot be read by this version";
-  throw new TwillError("NODE_UNAVAILABLE", `node ${node}: ${why}`);
 }
 
 function getStatus(client: OperatorClient, deadline: Date): Promise<Status> {

@@ -1,12 +1,13 @@
 /** `explain` and `ping`: the way between two nodes, asked of their kernels and tried with packets. */
 import { hostname } from "node:os";
 import type { Command } from "commander";
-import { rangeOf } from "../../common/config/network-config.ts";
 import { TwillError } from "../../common/errors.ts";
+import { askedPath } from "../../common/explain/asked-path.ts";
 import { diagnose } from "../../common/explain/diagnose.ts";
 import type { PathEnd } from "../../common/explain/evidence.ts";
+import { type Ask, gather } from "../../common/explain/gather.ts";
 import { layersOf, meaningOf } from "../../common/explain/layers.ts";
-import { transportOf } from "../../common/explain/transport.ts";
+import { resolveEnd } from "../../common/explain/resolve.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import { containsIp, parseCidr } from "../../common/net/cidr.ts";
 import { parseIp } from "../../common/net/ip.ts";
@@ -14,9 +15,7 @@ import { newestStatus } from "../cluster/cluster-view.ts";
 import { type Ipam, readIpam } from "../cluster/ipam.ts";
 import type { Operator } from "../connection/operator-client.ts";
 import { EXIT_CODES } from "../exit-codes.ts";
-import { type Ask, gather } from "../explain/gather.ts";
 import { renderPath } from "../explain/render.ts";
-import { resolveEnd, sharedMacs } from "../explain/resolve.ts";
 import { askAll, type Session } from "./look-verbs.ts";
 
 export function addPathVerbs(program: Command, session: Session): void {
@@ -41,7 +40,10 @@ async function explain(session: Session, src: string, dst: string): Promise<void
   const table = await look(operator);
   const leases = leasesOf(table);
   const [from, to] = [resolveEnd(src, leases), resolveEnd(dst, leases)];
-  const evidence = await gather(asked(table, from, to), asker(operator));
+  const evidence = await gather(
+    askedPath({ config: table.config, leases }, from, to),
+    asker(operator),
+  );
   const diagnosis = diagnose(evidence);
   if (!diagnosis.works) session.exit(EXIT_CODES.found.code);
   if (session.terminal.isForScripts) session.terminal.value({ ...diagnosis, evidence });
@@ -55,7 +57,10 @@ async function ping(session: Session, name: string, source: string | undefined):
   const to = resolveEnd(name, leases);
   const from = resolveEnd(source ?? sourceFor(to, leases), leases);
   const target = to.isContainer ? to : await withContainer(operator, to, from);
-  const evidence = await gather(asked(table, from, target), asker(operator));
+  const evidence = await gather(
+    askedPath({ config: table.config, leases }, from, target),
+    asker(operator),
+  );
   const layers = layersOf(evidence);
   const meaning = meaningOf(layers);
   if (layers.some(({ state }) => state === "silent")) session.exit(EXIT_CODES.found.code);
@@ -87,24 +92,6 @@ function leasesOf({ leases }: Ipam): Lease[] {
 
 function asker(operator: Operator): Ask {
   return (node, question, timeoutMs) => operator.askNode(node, question, timeoutMs);
-}
-
-function asked({ config, leases }: Ipam, from: PathEnd, to: PathEnd) {
-  const family = to.address.includes(":") ? 6 : 4;
-  if (from.node === to.node) {
-    throw new TwillError(
-      "OPTION_INVALID",
-      `both ends are on ${from.node}: nothing of Twill is between`,
-    );
-  }
-  if (from.address === "" || to.address === "" || rangeOf(config, family) === undefined) {
-    throw new TwillError("OPTION_INVALID", `the ends have no IPv${family} in common`);
-  }
-  const all = leases.map(({ lease }) => lease);
-  return {
-    ...{ from, to, transport: transportOf(config.backend, family) },
-    sharedMacs: sharedMacs([from, to], all),
-  };
 }
 
 /** This machine when it is a node, else the first other one. */

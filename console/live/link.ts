@@ -4,6 +4,7 @@
  * on the page, with the time it was known.
  */
 import { type Cluster, fold, fromSnapshot } from "../model/cluster.ts";
+import { hearFrom } from "./speaker.ts";
 import { readDelta, readSnapshot } from "./wire.ts";
 
 export type LinkState =
@@ -64,10 +65,13 @@ export class Link {
     this.#expectNews();
     this.#listener.cluster(cluster);
     const consoles = cluster.head.controllers.map(({ console }) => console).filter(Boolean);
-    this.#origins = [...new Set([origin, ...consoles, this.#own])];
+    const others = [...new Set([...consoles, this.#own])].filter((other) => other !== origin);
+    // The one that was lost is asked between the others: it may only have been started anew.
+    this.#origins = others.length === 0 ? [origin] : others.flatMap((other) => [origin, other]);
     this.#turn = 0;
     if (this.#isLive) return;
     this.#isLive = true;
+    hearFrom(origin);
     this.#listener.state({ kind: "live", origin });
   }
 

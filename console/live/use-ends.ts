@@ -1,5 +1,6 @@
 /** Until when the leases that are on the screen run: asked when they are, and again now and then. */
 import { useEffect, useState } from "preact/hooks";
+import { askSpeaker } from "./speaker.ts";
 import { readEnds } from "./wire.ts";
 
 const AGAIN_MS = 10_000;
@@ -18,7 +19,7 @@ export function useEnds(keys: readonly string[]): ReadonlyMap<string, number | n
       .join("&");
     const ask = async (): Promise<void> => {
       try {
-        const response = await fetch(`/api/ends?${query}`, { signal: over.signal });
+        const response = await askSpeaker(`/api/ends?${query}`, { signal: over.signal });
         if (!response.ok) return;
         const found = readEnds(await response.text());
         setEnds(new Map(found.map(({ key, seconds }) => [key, seconds])));

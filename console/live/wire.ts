@@ -2,6 +2,7 @@
  * The seam to the controller: its JSON is what the shared types say, because controller and page
  * are of one build. Nothing else on the page makes values of a type by saying so.
  */
+import type { ConsolePath } from "../../common/console/console-path.ts";
 import type {
   ConsoleDelta,
   ConsoleEnd,
@@ -14,6 +15,10 @@ export function readSnapshot(json: unknown): ConsoleSnapshot {
 
 export function readDelta(json: unknown): ConsoleDelta {
   return JSON.parse(String(json)) as ConsoleDelta;
+}
+
+export function readPath(json: string): ConsolePath {
+  return JSON.parse(json) as ConsolePath;
 }
 
 export function readEnds(json: string): readonly ConsoleEnd[] {

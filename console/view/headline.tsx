@@ -3,6 +3,7 @@ import type { JSX } from "preact";
 import type { Cluster } from "../model/cluster.ts";
 import { headlineOf } from "../model/headline.ts";
 import type { NodeView } from "../model/node-views.ts";
+import { plural } from "../model/words.ts";
 
 export function Headline(props: {
   readonly cluster: Cluster;
@@ -45,7 +46,11 @@ function Controllers({ cluster }: { readonly cluster: Cluster }): JSX.Element | 
           <span class="controller-name">{name}</span>
           {address === leader && <span class="leads">leads</span>}
           <span class="controller-does">
-            {fault !== "" ? "silent" : isAsked ? `${streams.get(address) ?? 0} nodes` : "follows"}
+            {fault !== ""
+              ? "silent"
+              : isAsked
+                ? plural(streams.get(address) ?? 0, "node")
+                : "follows"}
           </span>
         </li>
       ))}

@@ -1,11 +1,13 @@
 /** A node's peers: what its kernel holds of each, by what it has acknowledged. */
 import type { JSX } from "preact";
 import { useMemo } from "preact/hooks";
+import { usePath } from "../live/use-path.ts";
 import type { Cluster } from "../model/cluster.ts";
 import type { NodeView } from "../model/node-views.ts";
 import { type PeerState, type PeerView, peerViews } from "../model/peer-views.ts";
 import { nodeHref } from "../model/route.ts";
 import { count } from "../model/words.ts";
+import { PathDrawing } from "./path.tsx";
 import { type Column, Table } from "./table.tsx";
 
 const STATE_WORDS: Readonly<Record<PeerState, string>> = {
@@ -15,7 +17,7 @@ const STATE_WORDS: Readonly<Record<PeerState, string>> = {
   unknown: "not known",
 };
 
-const COLUMNS: readonly Column<PeerView>[] = [
+const columnsOf = (explain: (to: string) => void): readonly Column<PeerView>[] => [
   {
     title: "Peer",
     width: "minmax(8rem, 1.2fr)",
@@ -42,6 +44,18 @@ const COLUMNS: readonly Column<PeerView>[] = [
       </span>
     ),
   },
+  {
+    title: "Way",
+    width: "5.5rem",
+    cell: ({ lease: { node } }) =>
+      node === "" ? (
+        ""
+      ) : (
+        <button type="button" class="ask" onClick={() => explain(node)}>
+          Explain<span class="unseen"> the way to {node}</span>
+        </button>
+      ),
+  },
 ];
 
 export function Peers(props: { readonly view: NodeView; readonly cluster: Cluster }): JSX.Element {
@@ -50,16 +64,18 @@ export function Peers(props: { readonly view: NodeView; readonly cluster: Cluste
     () => peerViews(cluster, view).toSorted((a, b) => rank(a) - rank(b)),
     [cluster.leases, view],
   );
+  const [path, explain] = usePath(view.name);
   return (
     <section class="panel" aria-label="Peers">
       <header class="panel-head">
         <h2>Peers</h2>
         <p class="summary">{count(peers.length)}</p>
       </header>
+      <PathDrawing state={path} from={view.name} />
       <Table
         label={`Peers of ${view.name}`}
         rows={peers}
-        columns={COLUMNS}
+        columns={columnsOf(explain)}
         keyOf={({ lease }) => lease.key}
         empty="It is alone in the network."
       />

@@ -5,6 +5,7 @@ import { TwillError } from "../../common/errors.ts";
 import { consoleRefusal } from "./access.ts";
 import type { ConsoleFeed } from "./console-feed.ts";
 import type { ConsolePeer } from "./console-server.ts";
+import type { Explainer } from "./explain.ts";
 import type { LeaseEnds } from "./lease-ends.ts";
 import type { PageFile } from "./page-files.ts";
 import { Viewer } from "./viewer.ts";
@@ -12,6 +13,7 @@ import { Viewer } from "./viewer.ts";
 export interface AnswerParts {
   readonly feed: ConsoleFeed;
   readonly ends: Pick<LeaseEnds, "of">;
+  readonly explainer: Pick<Explainer, "explain">;
   readonly files: ReadonlyMap<string, PageFile>;
   readonly clock: Clock;
   /** Origins of the other replicas' consoles: their pages may read here, and ours there. */
@@ -61,7 +63,10 @@ export class ConsoleAnswers {
         this.#follow(request, response, peer);
         return;
       case "/api/ends":
-        void this.#ends(url.searchParams.getAll("key"), response);
+        void answerJson(response, this.#parts.ends.of(url.searchParams.getAll("key")));
+        return;
+      case "/api/path":
+        this.#path(url.searchParams, request, response);
         return;
       default:
         this.#page(url.pathname, request, response);
@@ -105,12 +110,16 @@ export class ConsoleAnswers {
     viewer.pump();
   }
 
-  async #ends(keys: readonly string[], response: ServerResponse): Promise<void> {
-    try {
-      send(response, 200, JSON_TYPE, JSON.stringify(await this.#parts.ends.of(keys)));
-    } catch (error) {
-      send(response, 503, TEXT_TYPE, `${TwillError.from(error).message}\n`);
+  /** It sends packets: other sites' pages must not be able to ask for it, not even unseen. */
+  #path(asked: URLSearchParams, request: IncomingMessage, response: ServerResponse): void {
+    const { "sec-fetch-site": site, origin = "" } = request.headers;
+    if (site === "cross-site" && !this.#parts.others().includes(origin)) {
+      send(response, 403, TEXT_TYPE, "only the console's own page may ask for this\n");
+      return;
     }
+    const { explainer } = this.#parts;
+    const path = explainer.explain(asked.get("from") ?? "", asked.get("to") ?? "");
+    void answerJson(response, path);
   }
 
   #page(path: string, request: IncomingMessage, response: ServerResponse): void {
@@ -123,6 +132,15 @@ export class ConsoleAnswers {
     response.setHeader("cache-control", "no-cache");
     if (request.headers["if-none-match"] === file.etag) response.writeHead(304).end();
     else send(response, 200, file.contentType, file.body);
+  }
+}
+
+async function answerJson(response: ServerResponse, answer: Promise<unknown>): Promise<void> {
+  try {
+    send(response, 200, JSON_TYPE, JSON.stringify(await answer));
+  } catch (error) {
+    const { code, message } = TwillError.from(error);
+    send(response, code === "OPTION_INVALID" ? 400 : 503, TEXT_TYPE, `${message}\n`);
   }
 }
 

@@ -14,6 +14,7 @@ import type { ViewService } from "../view/view-service.ts";
 import { ConsoleAnswers } from "./answers.ts";
 import { ConsoleFeed } from "./console-feed.ts";
 import { type ConsoleServer, startConsoleServer } from "./console-server.ts";
+import { Explainer, type ExplainerParts } from "./explain.ts";
 import { consoleHead } from "./head.ts";
 import { LeaseEnds } from "./lease-ends.ts";
 import { readPageFiles } from "./page-files.ts";
@@ -27,6 +28,8 @@ export interface ConsoleParts {
   readonly storeFault: () => TwillError | undefined;
   /** Nodes whose streams are served here. */
   readonly nodes: () => readonly NodeStatus[];
+  /** Asks a node's agent, whichever replica has its stream. Throws NODE_UNAVAILABLE. */
+  readonly askNode: ExplainerParts["askNode"];
   /** What other replicas say of theirs. */
   readonly others: (isWatched: () => boolean) => OtherNodes;
   readonly clock: Clock;
@@ -53,6 +56,7 @@ export async function startConsole(parts: ConsoleParts): Promise<ConsoleServer |
     feed,
     clock,
     files: await readPageFiles(),
+    explainer: new Explainer({ view, askNode: parts.askNode }),
     ends: new LeaseEnds({ ...parts, table: view.table, signal: group.signal }),
     others: () =>
       view.table.candidates.flatMap(({ value }) => decodeCandidate(value)?.console ?? []),

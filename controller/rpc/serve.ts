@@ -13,8 +13,8 @@ import { ChangeService, LeaderChangeService } from "../../proto/gen/twill/v1/cha
 import { MembershipService } from "../../proto/gen/twill/v1/enrolment.ts";
 import { AllocatorService } from "../../proto/gen/twill/v1/fabric.ts";
 import { HistoryService } from "../../proto/gen/twill/v1/history.ts";
-import { InspectService } from "../../proto/gen/twill/v1/inspect.ts";
-import type { ConfigState } from "../../proto/gen/twill/v1/node.ts";
+import { type AskNodeRequest, InspectService } from "../../proto/gen/twill/v1/inspect.ts";
+import type { Answer, ConfigState } from "../../proto/gen/twill/v1/node.ts";
 import { type NodeStatus, OperatorService } from "../../proto/gen/twill/v1/operator.ts";
 import { loadPackageDefinition } from "../../proto/load.ts";
 import type { ChangeDesk } from "../change/change-desk.ts";
@@ -33,7 +33,7 @@ import { createFabricService, FABRIC_DEFINITION, type Fabric } from "./fabric-se
 import { GrpcServer, PLAIN_ADMISSION, TLS_ADMISSION } from "./grpc-server.ts";
 import { createHistoryService } from "./history-service.ts";
 import { Hub } from "./hub.ts";
-import { createInspectService, type InspectParts } from "./inspect-service.ts";
+import { askNode, createInspectService, type InspectParts } from "./inspect-service.ts";
 import { nodeStatuses } from "./node-status.ts";
 import { candidateAddresses, createOperatorService, leaderAddress } from "./operator-service.ts";
 import { identityOf } from "./peer-identity.ts";
@@ -67,6 +67,8 @@ export interface Served {
   nodes(): readonly NodeStatus[];
   /** Which config a node's kernel equals, wherever its stream is. */
   askConfig(node: string, signal: AbortSignal): Promise<ConfigState>;
+  /** Asks a node's agent, by whichever replica has its stream. Throws NODE_UNAVAILABLE. */
+  askNode(request: AskNodeRequest): Promise<Answer>;
   /** Whether gRPC health says SERVING. */
   setServing(isServing: boolean): void;
   close(): Promise<void>;
@@ -125,6 +127,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
     hub,
     nodes,
     askConfig: (node, signal) => askConfigState(inspecting, node, signal),
+    askNode: (request) => askNode(inspecting, request, group.signal),
     setServing: (isServing) => health.setStatus("", isServing ? "SERVING" : "NOT_SERVING"),
     async close() {
       // The streams were ended when the group was; their agents may still have to hear it.

@@ -27,6 +27,7 @@ export interface Verbs {
     names: readonly string[],
     options: { follow: boolean; lines: string },
   ): Promise<number>;
+  console(lab: string, port: string): Promise<number>;
   down(lab: string): Promise<number>;
 }
 
@@ -39,6 +40,7 @@ Examples:
   scripts/lab exec etcd1 -- etcdctl get --prefix /coreos.com/network
   scripts/lab exec node1 -- ip route
   scripts/lab exec controller1 -- twillctl status
+  scripts/lab console                          the web console, at http://127.0.0.1:7480/
   scripts/lab exec node1/pod1 -- ping 10.244.2.2
   scripts/lab kill controller1
   scripts/lab cut node1 node2 && scripts/lab heal
@@ -101,6 +103,12 @@ function addToolVerbs(program: Command, verbs: Verbs, done: (exit: number) => vo
     .action(async (target: string, argv: string[], { name }: { name: string }) =>
       // Everything behind the machine is the program's, but for the "--" that says so.
       done(await verbs.exec(name, target, argv[0] === "--" ? argv.slice(1) : argv)),
+    );
+  withName(program.command("console"))
+    .description("the web console for a browser of this machine, until Ctrl-C")
+    .option("--port <number>", "on 127.0.0.1; 0: any", "7480")
+    .action(async ({ name, port }: { name: string; port: string }) =>
+      done(await verbs.console(name, port)),
     );
   withName(program.command("logs"))
     .description("logs of the named daemons, or of all")

@@ -8,6 +8,8 @@ export const ETCD_PORT = 2379;
 const ETCD_PEER_PORT = 2380;
 export const CONTROLLER_PORT = 7470;
 const ENROL_PORT = 7472;
+/** Of the controllers' web consoles. */
+export const CONSOLE_PORT = 7480;
 /** Where both daemons answer /healthz and /readyz, on 127.0.0.1 of their machine. */
 export const HEALTHZ_PORT = 7471;
 
@@ -67,11 +69,17 @@ export function controllerUnit(plan: ClusterPlan, controller: MachineId): UnitSp
       ...["--listen", `${controller.ip}:${CONTROLLER_PORT}`],
       ...["--advertise-address", `${controller.ip}:${CONTROLLER_PORT}`],
       ...["--healthz-ip", "127.0.0.1", "--healthz-port", String(HEALTHZ_PORT)],
+      ...["--console-listen", consoleAddress(plan, controller)],
       ...channelOptions(plan),
       ...enrolOptions(plan, controller),
       ...["--log-format", "json", ...plan.controllerOptions],
     ],
   };
+}
+
+/** Without certificates it is the machine's own affair. */
+function consoleAddress({ insecure }: ClusterPlan, controller: MachineId): string {
+  return `${insecure ? "127.0.0.1" : controller.ip}:${CONSOLE_PORT}`;
 }
 
 export function agentUnit(plan: ClusterPlan, node: MachineId): UnitSpec {

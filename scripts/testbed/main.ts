@@ -12,7 +12,7 @@ import { requireSettings, type Settings } from "./settings.ts";
 import { labsFolder, supervisorLog } from "./site.ts";
 import { supervise } from "./supervisor.ts";
 import { runTour } from "./tour.ts";
-import { execOn, say, showLogs, takeDown, tell } from "./verbs.ts";
+import { execOn, say, showConsole, showLogs, takeDown, tell } from "./verbs.ts";
 
 /** Below that there is nothing to ping. */
 const FEWEST_NODES = 2;
@@ -71,6 +71,7 @@ const verbs: Verbs = {
   },
   exec: execOn,
   logs: showLogs,
+  console: showConsole,
   async down(lab) {
     say((await takeDown(lab)) ? `lab "${lab}" is gone` : `no lab "${lab}" was up`);
     return 0;

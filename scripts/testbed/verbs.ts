@@ -1,8 +1,11 @@
 /** The verbs of the lab command that work on a lab somebody else started: asked by socket, or done right here. */
 import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { TwillError } from "../../common/errors.ts";
+import { parsePort } from "../../common/net/host-port.ts";
+import { openConsoleDoor } from "./console-door.ts";
 import { ask } from "./control.ts";
 import { readLabFile } from "./lab-file.ts";
 import { Machine } from "./machine.ts";
@@ -11,7 +14,7 @@ import { until } from "./poll.ts";
 import { isAlive, signalProcess } from "./process-identity.ts";
 import { controlSocket, logFile, type Site, siteOf, supervisorLog } from "./site.ts";
 import { sweep } from "./sweep.ts";
-import { parseMachineName } from "./topology.ts";
+import { machineId, parseMachineName } from "./topology.ts";
 
 const END_MS = 15_000;
 
@@ -44,6 +47,22 @@ export async function execOn(
   const [program = "", ...rest] = machine.enter(command, pod);
   const terminal = { TERM: process.env["TERM"] ?? "dumb", PS1: `${target}# ` };
   return ended(spawn(program, rest, { stdio: "inherit", env: { ...machine.env, ...terminal } }));
+}
+
+/** Serves the lab's console to browsers of this machine until it is interrupted. */
+export async function showConsole(name: string, port: string): Promise<number> {
+  const file = readLabFile(name);
+  if (file === undefined) throw noLab(name);
+  const listen = parsePort(port);
+  if (listen === undefined) throw new TwillError("OPTION_INVALID", `--port: not a port: "${port}"`);
+  const id = machineId("controller", 1);
+  const machine = new Machine(siteOf(name), id, operatorEnvironment(file, id.role));
+  const { controllers, insecure = false } = file;
+  const door = await openConsoleDoor({ machine, controllers, insecure, port: listen });
+  say(`the console of lab "${name}": ${door.url} (Ctrl-C ends it)`);
+  await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+  await door.close();
+  return 0;
 }
 
 /** Shows the logs of some daemons, or of all; the file names are the machines' names. */

@@ -93,6 +93,7 @@ describe("the console in a browser", () => {
       await events.getByText("node5 cannot program route 10.240.9.0/24").waitFor();
       assert.equal(await events.getByRole("listitem").count(), 1);
       await page.getByRole("searchbox", { name: "With these words" }).fill("");
+      await page.getByRole("searchbox", { name: "With these words" }).blur();
       await takeShot(watched, "console-fleet.png", "dark");
     });
 

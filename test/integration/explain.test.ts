@@ -4,11 +4,11 @@
  */
 import assert from "node:assert/strict";
 import { describe, it, type TestContext } from "node:test";
-import { type Ask, gather } from "../../cli/explain/gather.ts";
-import { resolveEnd } from "../../cli/explain/resolve.ts";
 import { systemClock } from "../../common/async/clock.ts";
 import { parseNetworkConfig } from "../../common/config/parse-network-config.ts";
 import { type Diagnosis, diagnose } from "../../common/explain/diagnose.ts";
+import { type Ask, gather } from "../../common/explain/gather.ts";
+import { resolveEnd } from "../../common/explain/resolve.ts";
 import { transportOf } from "../../common/explain/transport.ts";
 import type { Lease } from "../../common/lease/lease.ts";
 import { DEFAULT_CONFIG, type Lab } from "../../scripts/testbed/lab.ts";

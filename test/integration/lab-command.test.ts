@@ -3,8 +3,10 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
+import { isJsonObject } from "../../common/config/json-fields.ts";
 import { type CommandResult, tryRun } from "../../scripts/testbed/command.ts";
 import { readLabFile } from "../../scripts/testbed/lab-file.ts";
+import { LineProcess } from "../../scripts/testbed/line-process.ts";
 import { until } from "../../scripts/testbed/poll.ts";
 import { isAlive, signalProcess } from "../../scripts/testbed/process-identity.ts";
 import { siteOf } from "../../scripts/testbed/site.ts";
@@ -26,6 +28,33 @@ async function good(result: Promise<CommandResult>): Promise<string> {
   const { code, stdout, stderr } = await result;
   assert.equal(code, 0, `${stdout}\n${stderr}`);
   return stdout;
+}
+
+async function askJson(url: string): Promise<unknown> {
+  const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
+  return answer.json();
+}
+
+/** Who is on the page that `lab console` opens. */
+async function consoleNodes(name: string): Promise<readonly string[]> {
+  let url: string | undefined;
+  const argv = [MAIN, "console", "--name", name, "--port", "0"];
+  const door = new LineProcess([process.execPath, ...argv], (line) => {
+    url ??= /http:[^ ]+/.exec(line)?.[0];
+  });
+  try {
+    return await until("all nodes are on the page", { deadlineMs: 30_000 }, async () => {
+      if (url === undefined) return undefined;
+      const snapshot: unknown = await askJson(`${url}api/snapshot`);
+      const nodes = isJsonObject(snapshot) ? snapshot["nodes"] : undefined;
+      const names = (Array.isArray(nodes) ? nodes : []).flatMap((node: unknown) =>
+        isJsonObject(node) ? [String(node["node"])] : [],
+      );
+      return names.length === 3 ? names : undefined;
+    });
+  } finally {
+    await door.end();
+  }
 }
 
 describe("the lab command", () => {
@@ -53,6 +82,7 @@ describe("the lab command", () => {
     assert.match(await good(lab("status")), /every kernel holds every lease/);
     assert.match(await good(lab("add")), /node3: pod1 has 10\.244\./);
     await good(lab("exec", "node1/pod1", "--", "ip", "route"));
+    assert.deepEqual((await consoleNodes(name)).toSorted(), ["node1", "node2", "node3"]);
     await good(lab("kill", "controller1"));
     await good(lab("remove", "node3"));
     assert.match(await good(lab("logs", "controller1")), /"event":"process.started"/);

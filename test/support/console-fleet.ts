@@ -4,8 +4,10 @@
  */
 import { systemClock } from "../../common/async/clock.ts";
 import { TaskGroup } from "../../common/async/task-group.ts";
+import { TwillError } from "../../common/errors.ts";
 import { silentLogger } from "../../common/log.ts";
 import { startConsole } from "../../controller/console/console.ts";
+import type { ReplicaCredentials } from "../../controller/rpc/tls/replica-credentials.ts";
 import { LeaseView } from "../../controller/view/lease-view.ts";
 import type { NodeStatus } from "../../proto/gen/twill/v1/operator.ts";
 import { leaseValue, recordValue } from "./lease-texts.ts";
@@ -13,6 +15,15 @@ import { StoreHistory } from "./store-history.ts";
 
 const SELF = "10.99.1.1:7470";
 const TTL_SECONDS = 86_400;
+
+type FleetCredentials = Pick<ReplicaCredentials, "material" | "distrustOf">;
+
+export interface FleetOptions {
+  readonly network?: string;
+  readonly credentials?: FleetCredentials;
+}
+
+const PLAINTEXT: FleetCredentials = { material: undefined, distrustOf: () => undefined };
 
 export class ConsoleFleet implements AsyncDisposable {
   readonly history = new StoreHistory();
@@ -22,7 +33,8 @@ export class ConsoleFleet implements AsyncDisposable {
   #close: () => Promise<void> = async () => undefined;
   #url = "";
 
-  static async start(nodes: number, network = "10.240.0.0/12"): Promise<ConsoleFleet> {
+  static async start(nodes: number, options: FleetOptions = {}): Promise<ConsoleFleet> {
+    const { network = "10.240.0.0/12", credentials = PLAINTEXT } = options;
     const fleet = new ConsoleFleet();
     const { history } = fleet;
     const puts = new Map<string, { value: string; etcdLease: string }>();
@@ -45,7 +57,7 @@ export class ConsoleFleet implements AsyncDisposable {
     fleet.view.apply(history.commit(leases));
     const { revision } = fleet.view.chain.head;
     for (let n = 1; n <= nodes; n += 1) fleet.set(n, { appliedRevision: revision });
-    await fleet.#serve();
+    await fleet.#serve(credentials);
     return fleet;
   }
 
@@ -90,18 +102,21 @@ export class ConsoleFleet implements AsyncDisposable {
     await this.#group.join();
   }
 
-  async #serve(): Promise<void> {
+  async #serve(credentials: FleetCredentials): Promise<void> {
     const server = await startConsole({
       options: {
         console: { host: "127.0.0.1", port: 0 },
         address: SELF,
         leaseTtlSeconds: TTL_SECONDS,
       },
-      credentials: { material: undefined, distrustOf: () => undefined },
+      credentials,
       views: { view: this.view },
       store: { timeToLive: async () => TTL_SECONDS - 60 },
       storeFault: () => undefined,
       nodes: () => [...this.#nodes.values()],
+      askNode: async ({ node }) => {
+        throw new TwillError("NODE_UNAVAILABLE", `node ${node} is a test's`);
+      },
       others: () => ({
         answers: new Map([
           ["10.99.1.2:7470", ""],
@@ -116,7 +131,8 @@ export class ConsoleFleet implements AsyncDisposable {
     });
     if (server === undefined) throw new Error("no console");
     this.#close = () => server.close();
-    this.#url = `http://127.0.0.1:${server.address.port}/`;
+    const scheme = credentials.material === undefined ? "http" : "https";
+    this.#url = `${scheme}://127.0.0.1:${server.address.port}/`;
   }
 }
 

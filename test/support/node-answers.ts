@@ -2,8 +2,8 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import type { NodeOutcome, Question } from "../../cli/connection/operator-client.ts";
 import { TwillError } from "../../common/errors.ts";
+import type { NodeOutcome, Question } from "../../common/explain/gather.ts";
 import type { Machine } from "../../scripts/testbed/machine.ts";
 import { Mailbox } from "./mailbox.ts";
 

@@ -1,11 +1,11 @@
 /** What an operator calls a node or a container, as an end of a path. Pure. */
 
-import { TwillError } from "../../common/errors.ts";
-import type { PathEnd } from "../../common/explain/evidence.ts";
-import { backendDataOf, type Lease, publicIpOf, subnetOf } from "../../common/lease/lease.ts";
-import { containsIp, formatCidr } from "../../common/net/cidr.ts";
-import { type Family, formatIp, type Ip, parseIp, sameIp } from "../../common/net/ip.ts";
-import { nearest } from "../../common/text/nearest.ts";
+import { TwillError } from "../errors.ts";
+import { backendDataOf, type Lease, publicIpOf, subnetOf } from "../lease/lease.ts";
+import { containsIp, formatCidr } from "../net/cidr.ts";
+import { type Family, formatIp, type Ip, parseIp, sameIp } from "../net/ip.ts";
+import { nearest } from "../text/nearest.ts";
+import type { PathEnd } from "./evidence.ts";
 
 /** `text`: a node's name, a machine's address, or an address of the container network. */
 export function resolveEnd(text: string, leases: readonly Lease[]): PathEnd {

@@ -3,10 +3,18 @@
  * for what the probes have counted. A node that cannot be asked leaves its half empty.
  */
 
-import { TwillError } from "../../common/errors.ts";
-import type { Evidence, Layer, PathEnd, Side, Transport } from "../../common/explain/evidence.ts";
-import type { PathFacts, ProbeResult, ProbeTarget } from "../../proto/gen/twill/v1/node.ts";
-import type { NodeOutcome, Question } from "../connection/operator-client.ts";
+import type {
+  Answer,
+  PathFacts,
+  ProbeResult,
+  ProbeTarget,
+  Query,
+} from "../../proto/gen/twill/v1/node.ts";
+import { TwillError } from "../errors.ts";
+import type { Evidence, Layer, PathEnd, Side, Transport } from "./evidence.ts";
+
+export type Question = NonNullable<Query["question"]>;
+export type NodeOutcome = Exclude<NonNullable<Answer["outcome"]>, { $case: "refusal" }>;
 
 /** Throws NODE_UNAVAILABLE when the node cannot be asked. */
 export type Ask = (node: string, question: Question, timeoutMs: number) => Promise<NodeOutcome>;
@@ -96,6 +104,13 @@ async function probes(
     silenceOf(error);
     return [];
   }
+}
+
+/** Throws NODE_UNAVAILABLE with what the node says instead of an answer. */
+export function outcomeOf(node: string, { outcome }: Answer): NodeOutcome {
+  if (outcome !== undefined && outcome.$case !== "refusal") return outcome;
+  const why = outcome?.value ?? "its answer cannot be read by this version";
+  throw new TwillError("NODE_UNAVAILABLE", `node ${node}: ${why}`);
 }
 
 function silenceOf(error: unknown): string {
