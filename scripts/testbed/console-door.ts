@@ -53,7 +53,7 @@ export async function openConsoleDoor(
   return {
     url: `http://127.0.0.1:${port}/`,
     close: async () => {
-      if (relay.exitCode !== null) return;
+      if (relay.exitCode !== null || relay.signalCode !== null) return;
       const ended = once(relay, "exit");
       relay.kill();
       await ended;

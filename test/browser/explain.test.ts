@@ -10,7 +10,7 @@ it("draws the way between two nodes by their kernels, and tells of a node that i
   await lab.waitConverged();
   const machine = lab.machine("controller1");
   const door = await openConsoleDoor({ machine, controllers: 2, insecure: false, port: 0 });
-  t.after(() => door.close());
+  t.after(door.close);
   const browser = await Browser.start();
   t.after(() => browser[Symbol.asyncDispose]());
   const { page, complaints, origins } = await browser.open(`${door.url}#/node/node1`);
