@@ -6,7 +6,6 @@ import type { Logger } from "../../common/log.ts";
 import { formatHostPort } from "../../common/net/host-port.ts";
 import { VERSION } from "../../common/version.ts";
 import type { NodeStatus } from "../../proto/gen/twill/v1/operator.ts";
-import { decodeCandidate } from "../candidate-value.ts";
 import type { ControllerOptions } from "../options.ts";
 import type { ReplicaCredentials } from "../rpc/tls/replica-credentials.ts";
 import type { Store } from "../store/store.ts";
@@ -16,6 +15,7 @@ import { ConsoleFeed } from "./console-feed.ts";
 import { type ConsoleServer, startConsoleServer } from "./console-server.ts";
 import { Explainer, type ExplainerParts } from "./explain.ts";
 import { consoleHead } from "./head.ts";
+import { KnownOrigins } from "./known-origins.ts";
 import { LeaseEnds } from "./lease-ends.ts";
 import { readPageFiles } from "./page-files.ts";
 import { newestStreams } from "./rows.ts";
@@ -51,15 +51,15 @@ export async function startConsole(parts: ConsoleParts): Promise<ConsoleServer |
   if (listen === undefined) return undefined;
   const { view } = parts.views;
   const others = parts.others(() => answers.viewers > 0);
-  const feed = feedOf(parts, others);
+  const origins = new KnownOrigins();
+  const feed = feedOf(parts, others, origins);
   const answers: ConsoleAnswers = new ConsoleAnswers({
     feed,
     clock,
     files: await readPageFiles(),
     explainer: new Explainer({ view, askNode: parts.askNode }),
     ends: new LeaseEnds({ ...parts, table: view.table, signal: group.signal }),
-    others: () =>
-      view.table.candidates.flatMap(({ value }) => decodeCandidate(value)?.console ?? []),
+    others: () => origins.all,
   });
   const server = await startConsoleServer({
     listen,
@@ -76,19 +76,22 @@ export async function startConsole(parts: ConsoleParts): Promise<ConsoleServer |
   return server;
 }
 
-function feedOf(parts: ConsoleParts, others: OtherNodes): ConsoleFeed {
+function feedOf(parts: ConsoleParts, others: OtherNodes, origins: KnownOrigins): ConsoleFeed {
   const { views, clock, options, nodes } = parts;
   const self = options.address;
   return new ConsoleFeed({
     view: views.view,
     clock,
-    head: () =>
-      consoleHead({
+    head: () => {
+      const head = consoleHead({
         ...{ view: views.view, self, version: VERSION },
         leaseTtlSeconds: options.leaseTtlSeconds,
         storeFault: parts.storeFault()?.message ?? "",
         answers: others.answers,
-      }),
+      });
+      origins.add(head.controllers);
+      return head;
+    },
     nodes: (told) => {
       const own = nodes().map((status) => [self, status] as const);
       return newestStreams([...own, ...others.nodes()], told, clock.wallMs());
