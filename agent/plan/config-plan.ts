@@ -73,10 +73,19 @@ function countChanges(before: State, after: State): OperationCount[] {
   for (const [id, { kind, text }] of after) {
     if (before.get(id)?.text !== text) count(kind, "put");
   }
-  for (const [id, { kind }] of before) if (!after.has(id)) count(kind, "deleted");
+  for (const [id, { kind }] of before) {
+    if (!after.has(id) && !goesWithDevice(id, before, after)) count(kind, "deleted");
+  }
   return [...counts]
     .map(([kind, both]) => ({ kind, ...both }))
     .toSorted((a, b) => (a.kind < b.kind ? -1 : 1));
+}
+
+/** The kernel drops a device's addresses with it; nobody has to delete them. */
+function goesWithDevice(id: string, before: State, after: State): boolean {
+  const [kind, device] = id.split(" ");
+  const link = `link ${device}`;
+  return kind === "address" && before.has(link) && !after.has(link);
 }
 
 /** What a peer will write is its own affair; how many objects it asks for is not. */

@@ -5,7 +5,9 @@ import {
   ChangeClient,
   type ChangePlan,
   type ChangeRequest,
+  type NodePlan,
 } from "../../proto/gen/twill/v1/change.ts";
+import type { OperationCount } from "../../proto/gen/twill/v1/node.ts";
 import type { Session } from "../verbs/look-verbs.ts";
 
 export interface ChangeFlags {
@@ -48,6 +50,25 @@ function show({ terminal }: Session, plan: ChangePlan): void {
   else terminal.lines([...linesOf(plan), "nothing was changed: repeat it with --yes"]);
 }
 
-function linesOf({ steps, warnings }: ChangePlan): readonly string[] {
-  return [...steps.map((step) => `- ${step}`), ...warnings.map((warning) => `! ${warning}`)];
+function linesOf({ steps, warnings, nodes }: ChangePlan): readonly string[] {
+  return [
+    ...steps.map((step) => `- ${step}`),
+    ...nodes.map(nodeLine),
+    ...warnings.map((warning) => `! ${warning}`),
+  ];
+}
+
+/** "  node1: route +2, fdb -2, link -1; MTU of new containers 1450 to 1500" */
+function nodeLine({ node, plan, silence }: NodePlan): string {
+  if (plan === undefined) return `! ${node}: not known: ${silence}`;
+  if (plan.refusal !== "") return `! ${node} cannot: ${plan.refusal}`;
+  const { mtuBytesBefore: before, mtuBytesAfter: after } = plan;
+  const mtu = before === after ? "" : `; MTU of new containers ${before} to ${after}`;
+  const counts = plan.operations.map(countText).join(", ");
+  return `  ${node}: ${counts === "" ? "nothing in the kernel" : counts}${mtu}`;
+}
+
+function countText({ kind, put, deleted }: OperationCount): string {
+  const parts = [put === 0 ? "" : `+${put}`, deleted === 0 ? "" : `-${deleted}`];
+  return `${kind} ${parts.filter((part) => part !== "").join(" ")}`;
 }

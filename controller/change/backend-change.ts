@@ -69,5 +69,6 @@ export function planBackendChange(
     basis: [basisOf(before), { key: ROLLOUT_KEY, revision: 0 }],
     writes: [put(ROLLOUT_KEY, encodeRollout({ ...state, phase: "prepare" }))],
     changes: [],
+    config: json,
   };
 }

@@ -42,6 +42,8 @@ export interface ChangePlan {
   readonly writes: readonly Write[];
   /** For the journal. */
   readonly changes: readonly KeyChange[];
+  /** The config that it would bring, for the nodes to say what they would do. */
+  readonly config?: string;
 }
 
 export type Planned =

@@ -46,6 +46,7 @@ export function planConfig(table: LeaseTable, json: string, context: ChangeConte
     ],
     basis: [before === undefined ? { key: CONFIG_KEY, revision: 0 } : basisOf(before)],
     writes: [put(CONFIG_KEY, json)],
+    config: json,
     changes: [{ key: CONFIG_KEY, before: before && stateOf(before), after }],
   };
 }

@@ -10,6 +10,7 @@ import type {
   ChangeServer,
   LeaderApplyRequest,
   LeaderChangeServer,
+  NodePlan,
 } from "../../proto/gen/twill/v1/change.ts";
 import type { Caller } from "../auth/authorize.ts";
 import type { ChangeDesk } from "../change/change-desk.ts";
@@ -18,6 +19,8 @@ import { decodeApply, decodeChange, planToWire } from "./change-wire.ts";
 
 export interface ChangeParts {
   readonly desk: ChangeDesk;
+  /** What every node that holds a lease would do if this were the config. */
+  readonly planNodes: (config: string, signal: AbortSignal) => Promise<readonly NodePlan[]>;
   /** Asks the leader, who may be this replica. */
   readonly askLeader: (request: LeaderApplyRequest, signal: AbortSignal) => Promise<Applied>;
 }
@@ -25,9 +28,12 @@ export interface ChangeParts {
 export function createChangeService(parts: ChangeParts, signal: AbortSignal): ChangeServer {
   const change = { kind: "change" } as const;
   return {
-    plan: answerUnary(signal, change, async (request: ChangeRequest, ending, caller) =>
-      planToWire(await parts.desk.plan(decodeChange(request), nameOf(caller), ending)),
-    ),
+    plan: answerUnary(signal, change, async (request: ChangeRequest, ending, caller) => {
+      const planned = await parts.desk.plan(decodeChange(request), nameOf(caller), ending);
+      const config = planned.kind === "plan" ? planned.config : undefined;
+      const nodes = config === undefined ? [] : await parts.planNodes(config, ending);
+      return planToWire(planned, nodes);
+    }),
     apply: answerUnary(signal, change, (apply: ApplyRequest, ending, caller) =>
       parts.askLeader({ apply, by: nameOf(caller) }, ending),
     ),

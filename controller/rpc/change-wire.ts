@@ -4,6 +4,7 @@ import { isName } from "../../common/identity/identity.ts";
 import { parseIp } from "../../common/net/ip.ts";
 import type {
   ChangePlan,
+  NodePlan,
   ApplyRequest as WireApply,
   ChangeRequest as WireRequest,
 } from "../../proto/gen/twill/v1/change.ts";
@@ -45,17 +46,18 @@ export function decodeApply(wire: WireApply | undefined): {
 }
 
 /** A refusal is an error; nothing to do is a plan without steps. */
-export function planToWire(planned: Planned): ChangePlan {
+export function planToWire(planned: Planned, nodes: readonly NodePlan[]): ChangePlan {
   switch (planned.kind) {
     case "refused":
       throw new TwillError(planned.code, planned.message);
     case "nothing":
-      return { steps: [], warnings: [planned.reason], basis: [] };
+      return { steps: [], warnings: [planned.reason], basis: [], nodes: [] };
     case "plan":
       return {
         steps: [...planned.steps],
         warnings: [...planned.warnings],
         basis: [...planned.basis],
+        nodes: [...nodes],
       };
   }
 }

@@ -25,7 +25,7 @@ import type { Store } from "../store/store.ts";
 import type { ViewService } from "../view/view-service.ts";
 import { WatchFeed } from "../watch/watch-feed.ts";
 import { createAllocatorService } from "./allocator-service.ts";
-import { askConfigState } from "./ask-config.ts";
+import { askConfigState, planNodes } from "./ask-config.ts";
 import { askLeader } from "./ask-leader.ts";
 import { createChangeService, createLeaderChangeService } from "./change-service.ts";
 import { createMembershipService } from "./enrolment-service.ts";
@@ -114,7 +114,7 @@ export async function serve(parts: ServeParts): Promise<Served> {
   const history = createHistoryService(parts, group.signal);
   server.addService({ definition: HistoryService, implementation: history });
   const inspecting = addInspect(server, parts, { queries, watch });
-  addChanges(server, parts);
+  addChanges(server, parts, inspecting);
   new ReflectionService(await loadPackageDefinition()).addToServer(server.server);
   const health = new HealthImplementation({ "": "NOT_SERVING" });
   health.addToServer(server.server);
@@ -167,6 +167,7 @@ interface StreamSide {
 function addChanges(
   server: GrpcServer,
   { options, views, group, desk, ...parts }: ServeParts,
+  inspecting: InspectParts,
 ): void {
   const leading = {
     ...{ self: options.address, desk, leader: () => leaderAddress(views) },
@@ -174,7 +175,11 @@ function addChanges(
     wallMs: () => parts.clock.wallMs(),
   };
   const change = createChangeService(
-    { desk, askLeader: (request, signal) => askLeader(leading, request, signal) },
+    {
+      desk,
+      planNodes: (config, signal) => planNodes({ inspecting, views, config }, signal),
+      askLeader: (request, signal) => askLeader(leading, request, signal),
+    },
     group.signal,
   );
   const forOthers = createLeaderChangeService({ desk }, group.signal);

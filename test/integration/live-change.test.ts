@@ -37,8 +37,12 @@ describe("a change of backend", () => {
 
     await t.test("vxlan to host-gw: prepared, switched, and the device is gone", async () => {
       await withoutLoss(lab, async () => {
-        const { code, stderr } = await apply(lab, backend(vxlan, "host-gw"));
+        const { code, stdout, stderr } = await apply(lab, backend(vxlan, "host-gw"));
         assert.equal(code, 0, stderr);
+        const plan =
+          "fdb -2, link -1, neighbour -2, route \\+2; MTU of new containers 1450 to 1500";
+        for (const { name } of lab.nodes)
+          assert.match(stdout, new RegExp(`^  ${name}: ${plan}$`, "m"));
         assert.match(stderr, /backend\.changing\n.*backend\.switching\n.*backend\.changed\n/);
         await routesBy(lab, "eth0");
         await until("no vxlan device is left", SOON, async () => {

@@ -15,6 +15,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { ConfigPlan } from "./node.ts";
 
 export const protobufPackage = "twill.v1";
 
@@ -60,6 +61,17 @@ export interface ChangePlan {
   /** What to know before: nodes that move, what the change does not do. */
   warnings: string[];
   basis: Basis[];
+  /** For a config: what each node that holds a lease would do, from its own planner. */
+  nodes: NodePlan[];
+}
+
+export interface NodePlan {
+  node: string;
+  plan:
+    | ConfigPlan
+    | undefined;
+  /** Why it is not known; empty: it is. */
+  silence: string;
 }
 
 /** A key and its mod revision, 0: it is not there. */
@@ -272,7 +284,7 @@ export const Reserve: MessageFns<Reserve> = {
 };
 
 function createBaseChangePlan(): ChangePlan {
-  return { steps: [], warnings: [], basis: [] };
+  return { steps: [], warnings: [], basis: [], nodes: [] };
 }
 
 export const ChangePlan: MessageFns<ChangePlan> = {
@@ -285,6 +297,9 @@ export const ChangePlan: MessageFns<ChangePlan> = {
     }
     for (const v of message.basis) {
       Basis.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.nodes) {
+      NodePlan.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -324,6 +339,82 @@ export const ChangePlan: MessageFns<ChangePlan> = {
             }
 
             message.basis.push(Basis.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.nodes.push(NodePlan.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+};
+
+function createBaseNodePlan(): NodePlan {
+  return { node: "", plan: undefined, silence: "" };
+}
+
+export const NodePlan: MessageFns<NodePlan> = {
+  encode(message: NodePlan, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.plan !== undefined) {
+      ConfigPlan.encode(message.plan, writer.uint32(18).fork()).join();
+    }
+    if (message.silence !== "") {
+      writer.uint32(26).string(message.silence);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodePlan {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodePlan();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.plan = ConfigPlan.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.silence = reader.string();
             continue;
           }
         }

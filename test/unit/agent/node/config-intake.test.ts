@@ -36,4 +36,18 @@ describe("a config", () => {
     intake.take(CONFIG_JSON, 8);
     assert.equal(health.report().state.kind, "ok");
   });
+
+  it("comes with another one while the backend changes, and each step is news", () => {
+    const alsoJson = CONFIG_JSON.replace("vxlan", "host-gw");
+    intake.take(CONFIG_JSON, 3);
+    assert.equal(intake.take(CONFIG_JSON, 3, { alsoJson, mark: "1 prepare" }), true);
+    const { also } = intake.accepted ?? {};
+    assert.equal(also?.backend.type, "host-gw");
+    assert.equal(intake.take(CONFIG_JSON, 4, { alsoJson, mark: "1 prepare" }), false);
+    assert.equal(intake.accepted?.also, also, "planners know it by its identity");
+    assert.equal(intake.take(alsoJson, 5, { alsoJson: CONFIG_JSON, mark: "1 switch" }), true);
+    assert.equal(intake.accepted?.also?.backend.type, "vxlan");
+    assert.equal(intake.take(alsoJson, 5), true, "and its end");
+    assert.equal(intake.accepted?.also, undefined);
+  });
 });

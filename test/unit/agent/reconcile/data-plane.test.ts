@@ -1,18 +1,8 @@
 /** From what the node is told to its kernel: devices first, peers with the lease, refusals that cut nobody off. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { ExtensionDriver } from "../../../../agent/extension/extension-driver.ts";
-import { NO_MEMORY } from "../../../../agent/extension/extension-memory.ts";
-import { PeerTable } from "../../../../agent/peers/peer-table.ts";
-import { DataPlane } from "../../../../agent/reconcile/data-plane.ts";
-import type { DataPlaneOptions } from "../../../../agent/reconcile/data-plane-options.ts";
-import type { NodeInput, ReconcileReport } from "../../../../agent/reconcile/node-reconciler.ts";
 import { TwillError } from "../../../../common/errors.ts";
-import type { Lease } from "../../../../common/lease/lease.ts";
-import { digestOf, formatDigest } from "../../../../common/lease/lease-digest.ts";
-import type { FakeKernel } from "../../../support/fake-kernel.ts";
-import { FakePacketFilter } from "../../../support/fake-packet-filter.ts";
-import { FakeTunnelPort } from "../../../support/fake-tunnel-port.ts";
+import { DataPlaneBench } from "../../../support/data-plane-bench.ts";
 import {
   hostFacts,
   IDENTITY,
@@ -23,99 +13,13 @@ import {
   vtepData,
   vxlanLease,
 } from "../../../support/leases.ts";
-import { LogCapture } from "../../../support/log-capture.ts";
-import { ManualClock, settle } from "../../../support/manual-clock.ts";
 import { machine } from "../../../support/reconcile-bench.ts";
-import { seededRandom } from "../../../support/seeded-random.ts";
 
 const OWN = vxlanLease(1, { ip: "10.99.0.1", data: vtepData(IDENTITY.vtepMac) });
 
-class Bench implements AsyncDisposable {
-  readonly kernel: FakeKernel;
-  readonly clock = new ManualClock();
-  readonly log = new LogCapture();
-  readonly table = new PeerTable();
-  readonly reports: ReconcileReport[] = [];
-  readonly tunnel = new FakeTunnelPort();
-  readonly filter = new FakePacketFilter();
-  readonly plane: DataPlane;
-  readonly #stop = new AbortController();
-  readonly #running: Promise<void>;
-
-  constructor(kernel = machine(), options: Partial<DataPlaneOptions> = {}) {
-    this.kernel = kernel;
-    const { clock, log, table } = this;
-    this.plane = new DataPlane(
-      {
-        ...{ kernel, clock, log, table, random: seededRandom(1) },
-        tunnel: this.tunnel,
-        extension: new ExtensionDriver({
-          run: this.filter.run,
-          clock,
-          log,
-          random: () => 0.5,
-          memory: NO_MEMORY,
-        }),
-        sysctl: { write: async () => true },
-        run: this.filter.run,
-        watchRuleset: this.filter.watchRuleset,
-      },
-      {
-        firewall: { masquerade: false, forwardRules: false, randomFully: true },
-        ...{
-          firewallResyncMs: 5_000,
-          blackholeRoute: false,
-          txChecksumOff: false,
-          previousNetworks: [],
-        },
-        ...options,
-      },
-    );
-    this.plane.onReport((report) => this.reports.push(report));
-    this.#running = this.plane.run(this.#stop.signal).catch((error: unknown) => {
-      if (!this.#stop.signal.aborted) throw error;
-    });
-  }
-
-  get report(): ReconcileReport | undefined {
-    return this.reports.at(-1);
-  }
-
-  async node(words: Partial<NodeInput> = {}): Promise<void> {
-    const input = {
-      config: networkConfig(),
-      host: hostFacts(),
-      identity: IDENTITY,
-      own: undefined,
-    };
-    this.plane.setNode({ ...input, ...words });
-    await this.settled();
-  }
-
-  async snapshot(revision: number, leases: readonly Lease[]): Promise<void> {
-    this.table.welcome("etcd-1");
-    this.table.apply({ kind: "snapshot-begin", revision, leases: leases.length });
-    this.table.apply({ kind: "snapshot-part", upserts: leases });
-    const digest = formatDigest(digestOf(leases));
-    const outcome = this.table.apply({ kind: "snapshot-end", revision, digest });
-    assert.equal(outcome.kind, "changed");
-    this.plane.setPeers(outcome.change);
-    await this.settled();
-  }
-
-  async settled(): Promise<void> {
-    for (let turn = 0; turn < 20; turn += 1) await settle();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#stop.abort();
-    await this.#running;
-  }
-}
-
 describe("the data plane", () => {
   it("makes the device before the lease, and fills it with the lease and the table", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     await bench.node();
     assert.match(bench.kernel.describe(), /link flannel\.1 .* up/);
     assert.equal(bench.report?.devicesWork, true);
@@ -136,7 +40,7 @@ describe("the data plane", () => {
   });
 
   it("follows the table in either order of lease and snapshot", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     await bench.node({ own: OWN });
     assert.equal(bench.report?.isInSync, false);
     await bench.snapshot(7, [OWN, vxlanLease(2)]);
@@ -150,12 +54,12 @@ describe("the data plane", () => {
   it("deletes nothing of an earlier run before lease and table are there", async () => {
     const kernel = machine();
     {
-      await using before = new Bench(kernel);
+      await using before = new DataPlaneBench(kernel);
       await before.node({ own: OWN });
       await before.snapshot(7, [OWN, vxlanLease(2), vxlanLease(3)]);
     }
     const programmed = kernel.describe();
-    await using bench = new Bench(kernel);
+    await using bench = new DataPlaneBench(kernel);
     kernel.log.length = 0;
     await bench.node();
     await bench.snapshot(9, [OWN, vxlanLease(2)]);
@@ -166,7 +70,7 @@ describe("the data plane", () => {
   });
 
   it("uses the cached table add-only", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     bench.table.restore("etcd-1", 5, [OWN, vxlanLease(2)]);
     await bench.node({ own: OWN });
     assert.match(bench.kernel.describe(), /route 10\.244\.2\.0\/24/);
@@ -175,7 +79,7 @@ describe("the data plane", () => {
   });
 
   it("keeps what stands when the host can no longer run the backend, and says why", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     await bench.node({ own: OWN });
     await bench.snapshot(7, [OWN, vxlanLease(2)]);
     const programmed = bench.kernel.describe();
@@ -188,7 +92,7 @@ describe("the data plane", () => {
   });
 
   it("keeps the peers when the own lease is lost", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     await bench.node({ own: OWN });
     await bench.snapshot(7, [OWN, vxlanLease(2)]);
     const programmed = bench.kernel.describe();
@@ -199,7 +103,7 @@ describe("the data plane", () => {
   it("names a device of our name that is not ours", async () => {
     const kernel = machine();
     kernel.network.addDevice({ name: "flannel.1", kind: "dummy", mac: mac("02:00:00:00:00:77") });
-    await using bench = new Bench(kernel);
+    await using bench = new DataPlaneBench(kernel);
     await bench.node({ own: OWN });
     assert.equal(bench.report?.devicesWork, false);
     assert.match(bench.report.refusal ?? "", /flannel\.1 exists as a device of kind "dummy"/);
@@ -210,14 +114,16 @@ describe("the data plane", () => {
   it("removes what stood in the network before", async () => {
     const kernel = machine();
     {
-      await using before = new Bench(kernel);
+      await using before = new DataPlaneBench(kernel);
       await before.node({ own: OWN });
       await before.snapshot(7, [OWN, vxlanLease(2)]);
     }
     const renumbered = networkConfig();
     const v4 = renumbered.v4 && { ...renumbered.v4, network: network("10.200.0.0/16") };
     const own = { ...vxlanLease(1, { key: "10.200.1.0-24", ip: "10.99.0.1" }) };
-    await using bench = new Bench(kernel, { previousNetworks: [network("10.244.0.0/16")] });
+    await using bench = new DataPlaneBench(kernel, {
+      previousNetworks: [network("10.244.0.0/16")],
+    });
     await bench.node({ own, config: { ...renumbered, v4 } });
     await bench.snapshot(9, [own, vxlanLease(2, { key: "10.200.2.0-24" })]);
     assert.doesNotMatch(kernel.describe(), /10\.244/);
@@ -225,7 +131,7 @@ describe("the data plane", () => {
   });
 
   it("tells of every unusable peer once", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     await bench.node({ own: OWN });
     const broken = vxlanLease(2, { data: "{}" });
     await bench.snapshot(7, [OWN, broken]);
@@ -240,7 +146,7 @@ describe("the data plane", () => {
   });
 
   it("puts a blackhole behind its own subnet when asked to", async () => {
-    await using bench = new Bench(machine(), { blackholeRoute: true });
+    await using bench = new DataPlaneBench(machine(), { blackholeRoute: true });
     await bench.node({ own: OWN });
     await bench.snapshot(7, [OWN]);
     assert.match(
@@ -256,7 +162,7 @@ describe("the data plane", () => {
   });
 
   it("keeps checksum offload off where asked to, and reports who switched it on", async () => {
-    await using bench = new Bench(machine(), { txChecksumOff: true });
+    await using bench = new DataPlaneBench(machine(), { txChecksumOff: true });
     await bench.node({ own: OWN });
     await bench.snapshot(7, [OWN]);
     const { network } = bench.kernel;
@@ -270,7 +176,7 @@ describe("the data plane", () => {
   });
 
   it("reports how long the oldest change waited", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     await bench.node({ own: OWN });
     const snapshot = bench.snapshot(7, [OWN, vxlanLease(2)]);
     bench.clock.skip(30);
@@ -279,7 +185,7 @@ describe("the data plane", () => {
   });
 
   it("gives the udp backend's packet loop its place and its peers, peers first", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     const config = networkConfig({ type: "udp", port: 8285 });
     const words = { type: "", data: "" };
     await bench.node({ config });
@@ -298,7 +204,7 @@ describe("the data plane", () => {
   });
 
   it("reports what the packet loop cannot do, and when it can again", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     await bench.node({ config: networkConfig({ type: "udp", port: 8285 }), own: OWN });
     await bench.snapshot(7, [OWN]);
     bench.tunnel.change(new TwillError("KERNEL_REFUSED", "cannot bind 10.99.0.1:8285"));
@@ -316,7 +222,7 @@ describe("the data plane", () => {
   });
 
   it("waits with the lease of an extension for what its first command says", async () => {
-    await using bench = new Bench();
+    await using bench = new DataPlaneBench();
     const config = networkConfig({
       type: "extension",
       preStartupCommand: "/opt/ext/prepare",
