@@ -46,12 +46,16 @@ function done(bench: DataPlaneBench, from: number): ReadonlyMap<string, string> 
     if (name === "link.removed") add("link", "deleted", 1);
     if (name !== "reconcile.applied") continue;
     for (const what of ["put", "deleted"] as const) {
-      for (const [kind, count] of Object.entries(Object(fields[what]))) {
-        add(kind, what, Number(count));
-      }
+      for (const [kind, count] of countsOf(fields[what])) add(kind, what, count);
     }
   }
   return new Map([...counts].map(([kind, { put, deleted }]) => [kind, `+${put} -${deleted}`]));
+}
+
+/** A log line's counts by kind. */
+function countsOf(field: unknown): readonly (readonly [kind: string, count: number])[] {
+  if (typeof field !== "object" || field === null) return [];
+  return Object.entries(field).map(([kind, count]) => [kind, Number(count)]);
 }
 
 function planned(from: typeof vxlan, to: typeof vxlan, leases: readonly Lease[]) {
