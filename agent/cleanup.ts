@@ -18,6 +18,7 @@ import { cniConflistPath, SubnetFile } from "./node/subnet-file.ts";
 import type { AgentCommand, AgentOptions } from "./options.ts";
 import { networksOf } from "./plan/peer-context.ts";
 import { cleanUp } from "./reconcile/clean-up.ts";
+import { looksLikeOurs } from "./reconcile/ownership.ts";
 
 type CleanupCommand = Extract<AgentCommand, { kind: "run" | "cleanup" }>;
 
@@ -62,9 +63,17 @@ async function removeAll(options: AgentOptions, env: Environment, log: Logger): 
   const where = networks.map(formatCidr).join(", ");
   const message =
     networks.length === 0
-      ? `nothing to remove: neither ${options.subnetFile} nor ${options.stateDir} names a network`
+      ? `nothing to remove: neither ${options.subnetFile} nor ${options.stateDir} names a network${await leftovers(kernel)}`
       : `everything of ours in ${where} was removed`;
   log.event("cleanup.done", message, { networks: where, files: purged.join(" ") });
+}
+
+/** With all state lost nobody can tell whose these are (another network's agent, flanneld): said, not done. */
+async function leftovers(kernel: NetlinkKernel): Promise<string> {
+  const links = await kernel.listLinks(new AbortController().signal);
+  const names = links.filter(looksLikeOurs).map(({ name }) => name);
+  if (names.length === 0) return "";
+  return `; ${names.join(", ")} may be of a run whose state is lost: "ip link delete NAME" removes a device with its routes`;
 }
 
 async function knownNetworks(state: StateDir, file: SubnetFile): Promise<readonly Cidr[]> {

@@ -10,6 +10,7 @@ import { EXIT_CODES } from "./exit-codes.ts";
 import { renderMan } from "./man-page.ts";
 import { addPkiVerbs } from "./pki/pki-verbs.ts";
 import { renderReference } from "./reference.ts";
+import { addTakeoverVerbs } from "./takeover/takeover-verbs.ts";
 import { type OutputFormat, Terminal } from "./terminal.ts";
 import { addChangeVerbs } from "./verbs/change-verbs.ts";
 import { addConfigVerbs } from "./verbs/config-verbs.ts";
@@ -71,6 +72,7 @@ addIpamVerbs(program, session);
 addWaitVerb(program, session);
 addPathVerbs(program, session);
 addWatchVerb(program, session);
+addTakeoverVerbs(program, session);
 addPkiVerbs(program, terminal);
 program
   .command("reference", { hidden: true })

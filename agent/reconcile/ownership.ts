@@ -47,6 +47,11 @@ const DEVICE_NAMES: Readonly<Record<string, RegExp>> = {
   wireguard: /^flannel-wg(-v6)?$/,
 };
 
+/** A device of a kind and name that this program and flannel give, of whatever network. */
+export function looksLikeOurs({ name, kind }: Pick<LinkState, "name" | "kind">): boolean {
+  return DEVICE_NAMES[kind]?.test(name) === true;
+}
+
 /**
  * True for a device that this or an earlier run (or flannel) made for our networks. The
  * address decides: another network's flannel.2 on the same host is not ours.
@@ -56,7 +61,7 @@ export function ownsLink(
   addresses: readonly AddressState[],
   realm: Realm,
 ): boolean {
-  if (DEVICE_NAMES[link.kind]?.test(link.name) !== true) return false;
+  if (!looksLikeOurs(link)) return false;
   if (realm.pastDevices.has(link.name)) return true;
   return addresses.some((address) => address.device === link.name && isInside(realm, address.ip));
 }

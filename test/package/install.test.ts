@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { describe, it } from "node:test";
+import { describe, it, type TestContext } from "node:test";
 import { fileURLToPath } from "node:url";
 import { run } from "../../scripts/testbed/command.ts";
 import { readGuide } from "../support/guide.ts";
@@ -33,15 +33,9 @@ describe("the Debian package", why === undefined ? {} : { skip: why }, () => {
     }
     const before = await contentsOf(beta);
 
-    await t.test("every command of the guide does what the guide says", async () => {
-      for (const { heading, machines, script } of readGuide("install.md")) {
-        for (const name of machines) {
-          t.diagnostic(`${heading}: ${name}`);
-          await fleet.machine(name).shell(script);
-          await fleet.deliver();
-        }
-      }
-    });
+    await t.test("every command of the guide does what the guide says", () =>
+      follow(t, fleet, "install.md"),
+    );
 
     await t.test("one line of systemctl status says how each daemon is", async () => {
       const machine = fleet.machine("alpha");
@@ -52,6 +46,10 @@ describe("the Debian package", why === undefined ? {} : { skip: why }, () => {
       );
       await machine.untilProperty(AGENT, "StatusText", /^ready$/);
     });
+
+    await t.test("every command of docs/operations.md does what it says", () =>
+      follow(t, fleet, "operations.md"),
+    );
 
     await t.test("a reload reads the files again in the same process", async () => {
       const machine = fleet.machine("alpha");
@@ -116,6 +114,16 @@ describe("the Debian package", why === undefined ? {} : { skip: why }, () => {
     });
   });
 });
+
+async function follow(t: TestContext, fleet: Fleet, guide: string): Promise<void> {
+  for (const { heading, machines, script } of readGuide(guide)) {
+    for (const name of machines) {
+      t.diagnostic(`${heading}: ${name}`);
+      await fleet.machine(name).shell(script);
+      await fleet.deliver();
+    }
+  }
+}
 
 /** The package, and the same with the next revision: newer in dpkg's eyes. */
 async function makePackages(folder: string): Promise<void> {

@@ -5,7 +5,7 @@ import { describe, it } from "node:test";
 import { readGuide, stepsOf } from "../../support/guide.ts";
 
 const TEXT = ["# One", "```sh machine=a,b", "# no heading", "ls", "```", "```", "output", "```"];
-const GUIDES = ["install.md"];
+const GUIDES = ["install.md", "operations.md"];
 
 describe("a guide", () => {
   it("gives its marked blocks with heading and machines", () => {
