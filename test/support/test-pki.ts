@@ -15,6 +15,7 @@ import {
 
 const DOMAIN = "twill.test";
 const DAY_MS = 86_400_000;
+const NO_NAMES: AltNames = { dns: [], ip: [] };
 const LOOPBACK: AltNames = { dns: ["localhost"], ip: ["127.0.0.1"] };
 
 export interface TlsFileNames {
@@ -73,7 +74,8 @@ export class TestPki implements AsyncDisposable {
 
   /** A certificate for this identity, as text. */
   async pair(role: Identity["role"], name: string, wish: IssueWish = {}): Promise<KeyPair> {
-    const { fromMs = 0, altNames = LOOPBACK, admin = false } = wish;
+    const { fromMs = 0, admin = false } = wish;
+    const altNames = wish.altNames ?? (role === "controller" ? LOOPBACK : NO_NAMES);
     const identity: Identity =
       role === "operator"
         ? { role, trustDomain: DOMAIN, name, admin }
