@@ -3,17 +3,10 @@
  * connection that is not trusted, and believes only a CA whose fingerprint the token names; the
  * token itself goes over a connection that this CA vouches for.
  */
-import {
-  type ChannelCredentials,
-  type Client,
-  type ClientUnaryCall,
-  credentials,
-  Metadata,
-  type ServiceError,
-} from "@grpc/grpc-js";
+import { type ChannelCredentials, credentials, Metadata } from "@grpc/grpc-js";
 import { type JoinToken, pinnedAuthorities } from "../../common/enrolment/join-token.ts";
 import { TwillError } from "../../common/errors.ts";
-import { fromCallError } from "../../common/rpc/call-error.ts";
+import { onlyCall } from "../../common/rpc/unary-call.ts";
 import {
   type Authorities,
   type Enrolled,
@@ -40,10 +33,9 @@ export function enrolmentCalls(wallMs: () => number): EnrolmentCalls {
   return {
     async authorities({ address, authority }) {
       const blind = credentials.createSsl(null, null, null, { rejectUnauthorized: false });
-      const { pem } = await ask<EnrolmentClient, Authorities>(
-        address,
-        openEnrolment(address, blind),
-        (client, done) => client.getAuthorities({}, new Metadata(), deadline(), done),
+      const client = openEnrolment(address, blind);
+      const { pem } = await onlyCall<Authorities>(client, address, (done) =>
+        client.getAuthorities({}, new Metadata(), deadline(), done),
       );
       const pinned = pinnedAuthorities(pem, authority);
       if (pinned !== "") return pinned;
@@ -52,18 +44,16 @@ export function enrolmentCalls(wallMs: () => number): EnrolmentCalls {
     },
     enrol({ parsed: { address }, text: token }, authoritiesPem, requestPem) {
       const trusted = credentials.createSsl(Buffer.from(authoritiesPem));
-      return ask<EnrolmentClient, Enrolled>(
-        address,
-        openEnrolment(address, trusted),
-        (client, done) => client.enrol({ token, requestPem }, new Metadata(), deadline(), done),
+      const client = openEnrolment(address, trusted);
+      return onlyCall<Enrolled>(client, address, (done) =>
+        client.enrol({ token, requestPem }, new Metadata(), deadline(), done),
       );
     },
     async renew(controller, tls, requestPem) {
       const own = await readCredentials(tls);
-      return ask<MembershipClient, Enrolled>(
-        controller,
-        new MembershipClient(`dns:${controller}`, own, CHANNEL_OPTIONS),
-        (client, done) => client.renew({ requestPem }, new Metadata(), deadline(), done),
+      const client = new MembershipClient(`dns:${controller}`, own, CHANNEL_OPTIONS);
+      return onlyCall<Enrolled>(client, controller, (done) =>
+        client.renew({ requestPem }, new Metadata(), deadline(), done),
       );
     },
   };
@@ -71,23 +61,4 @@ export function enrolmentCalls(wallMs: () => number): EnrolmentCalls {
 
 function openEnrolment(address: string, channel: ChannelCredentials): EnrolmentClient {
   return new EnrolmentClient(`dns:${address}`, channel, CHANNEL_OPTIONS);
-}
-
-async function ask<C extends Client, Reply>(
-  address: string,
-  client: C,
-  call: (client: C, done: (error: ServiceError | null, reply: Reply) => void) => ClientUnaryCall,
-): Promise<Reply> {
-  try {
-    return await new Promise<Reply>((resolve, reject) => {
-      call(client, (error, reply) => {
-        if (error === null) resolve(reply);
-        else reject(error);
-      });
-    });
-  } catch (error) {
-    throw fromCallError(error, address);
-  } finally {
-    client.close();
-  }
 }

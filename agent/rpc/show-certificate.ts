@@ -1,6 +1,6 @@
 /** One small call to a controller over a connection of its own, so that it sees this node's certificate. */
 import { Client, Metadata } from "@grpc/grpc-js";
-import { fromCallError } from "../../common/rpc/call-error.ts";
+import { onlyCall } from "../../common/rpc/unary-call.ts";
 import { CHANNEL_OPTIONS, readCredentials, type TlsFiles } from "./channel.ts";
 
 const HEALTH_CHECK = "/grpc.health.v1.Health/Check";
@@ -16,19 +16,10 @@ export async function showCertificate(
   const client = new Client(`dns:${controller}`, await readCredentials(tls), CHANNEL_OPTIONS);
   const same = (message: Buffer): Buffer => message;
   const options = { deadline: wallMs + DEADLINE_MS };
-  try {
-    await new Promise<void>((resolve, reject) => {
-      client.makeUnaryRequest(
-        ...([HEALTH_CHECK, same, same, WHOLE_SERVER, new Metadata(), options] as const),
-        (error) => {
-          if (error === null) resolve();
-          else reject(error);
-        },
-      );
-    });
-  } catch (error) {
-    throw fromCallError(error, controller);
-  } finally {
-    client.close();
-  }
+  await onlyCall<void>(client, controller, (done) =>
+    client.makeUnaryRequest(
+      ...([HEALTH_CHECK, same, same, WHOLE_SERVER, new Metadata(), options] as const),
+      (error) => done(error),
+    ),
+  );
 }

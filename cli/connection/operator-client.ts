@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import {
   type ChannelCredentials,
   type Client,
+  type ClientUnaryCall,
   credentials,
   Metadata,
   type ServiceError,
@@ -11,12 +12,13 @@ import {
 import { TwillError } from "../../common/errors.ts";
 import { type NodeOutcome, outcomeOf, type Question } from "../../common/explain/gather.ts";
 import { fromCallError } from "../../common/rpc/call-error.ts";
+import { unaryCall } from "../../common/rpc/unary-call.ts";
 import { InspectClient, type WatchBatch } from "../../proto/gen/twill/v1/inspect.ts";
 import type { Answer as NodeAnswer } from "../../proto/gen/twill/v1/node.ts";
 import { OperatorClient, type Status } from "../../proto/gen/twill/v1/operator.ts";
 import type { Connection, TlsFiles } from "./connection.ts";
 
-const DEADLINE_MS = 5_000;
+const STATUS_DEADLINE_MS = 5_000;
 const MAX_MESSAGE_BYTES = 64 << 20;
 
 /** A change is made by the leader, which may have to be found first. */
@@ -39,7 +41,7 @@ type Call<C, T> = (
   metadata: Metadata,
   options: { readonly deadline: Date },
   done: (error: ServiceError | null, reply: T) => void,
-) => unknown;
+) => ClientUnaryCall;
 
 /** What one controller said, or why it did not. */
 export type Answer<T> =
@@ -60,13 +62,29 @@ export class Operator {
   }
 
   /** Status from the first controller that answers. */
-  firstStatus(): Promise<Status> {
-    return this.#first(getStatus);
+  async firstStatus(): Promise<Status> {
+    const reasons: string[] = [];
+    for (const controller of this.#connection.controllers) {
+      const answer = await this.statusOf(controller);
+      if (answer.kind === "answer") return answer.value;
+      reasons.push(`${controller}: ${answer.reason}`);
+    }
+    throw nobodyAnswers(reasons);
   }
 
   /** Status as this controller sees it; silence is an answer too. */
-  statusOf(controller: string): Promise<Answer<Status>> {
-    return this.#ask(controller, getStatus);
+  async statusOf(controller: string): Promise<Answer<Status>> {
+    try {
+      const value = await this.#callOne<OperatorClient, Status>(
+        controller,
+        OperatorClient,
+        (client, metadata, options, done) => client.getStatus({}, metadata, options, done),
+        STATUS_DEADLINE_MS,
+      );
+      return { kind: "answer", controller, value };
+    } catch (error) {
+      return { kind: "silent", controller, reason: reasonOf(error) };
+    }
   }
 
   /**
@@ -77,14 +95,14 @@ export class Operator {
     const reasons: string[] = [];
     for (const controller of this.#connection.controllers) {
       try {
-        return await this.#callOne(controller, service, call);
+        return await this.#callOne(controller, service, call, CALL_DEADLINE_MS);
       } catch (error) {
         const fault = fromCallError(error, controller);
         if (!isElsewhere(fault)) throw fault;
         reasons.push(`${controller}: ${fault.message}`);
       }
     }
-    throw new TwillError("CONTROLLER_UNAVAILABLE", `no controller answers (${reasons.join("; ")})`);
+    throw nobodyAnswers(reasons);
   }
 
   /**
@@ -104,16 +122,12 @@ export class Operator {
     controller: string,
     service: ServiceClient<C>,
     call: Call<C, T>,
+    deadlineMs: number,
   ): Promise<T> {
     const client = new service(controller, this.#credentials, CHANNEL_OPTIONS);
-    const options = { deadline: new Date(Date.now() + CALL_DEADLINE_MS) };
+    const options = { deadline: new Date(Date.now() + deadlineMs) };
     try {
-      return await new Promise<T>((resolve, reject) => {
-        call(client, new Metadata(), options, (error, reply) => {
-          if (error === null) resolve(reply);
-          else reject(error);
-        });
-      });
+      return await unaryCall<T>((done) => call(client, new Metadata(), options, done));
     } finally {
       client.close();
     }
@@ -145,41 +159,10 @@ export class Operator {
       client.close();
     }
   }
-
-  /** Asks the given controllers in turn until one answers; CONTROLLER_UNAVAILABLE lists every reason. */
-  async #first<T>(call: (client: OperatorClient, deadline: Date) => Promise<T>): Promise<T> {
-    const reasons: string[] = [];
-    for (const controller of this.#connection.controllers) {
-      const answer = await this.#ask(controller, call);
-      if (answer.kind === "answer") return answer.value;
-      reasons.push(`${controller}: ${answer.reason}`);
-    }
-    throw new TwillError("CONTROLLER_UNAVAILABLE", `no controller answers (${reasons.join("; ")})`);
-  }
-
-  async #ask<T>(
-    controller: string,
-    call: (client: OperatorClient, deadline: Date) => Promise<T>,
-  ): Promise<Answer<T>> {
-    const client = new OperatorClient(controller, this.#credentials, CHANNEL_OPTIONS);
-    try {
-      const value = await call(client, new Date(Date.now() + DEADLINE_MS));
-      return { kind: "answer", controller, value };
-    } catch (error) {
-      return { kind: "silent", controller, reason: reasonOf(error) };
-    } finally {
-      client.close();
-    }
-  }
 }
 
-function getStatus(client: OperatorClient, deadline: Date): Promise<Status> {
-  return new Promise((resolve, reject) => {
-    client.getStatus({}, new Metadata(), { deadline }, (error, reply) => {
-      if (error === null) resolve(reply);
-      else reject(error);
-    });
-  });
+function nobodyAnswers(reasons: readonly string[]): TwillError {
+  return new TwillError("CONTROLLER_UNAVAILABLE", `no controller answers (${reasons.join("; ")})`);
 }
 
 /** Nobody there, or one who cannot help now: the next may. */

@@ -13,6 +13,7 @@ import { leaseFromWire } from "../../common/lease/lease-wire.ts";
 import { formatSubnetKey } from "../../common/lease/subnet-key.ts";
 import { formatIp, type Ip } from "../../common/net/ip.ts";
 import { fromCallError } from "../../common/rpc/call-error.ts";
+import { unaryCall } from "../../common/rpc/unary-call.ts";
 import {
   AllocatorClient,
   type RegisterReply,
@@ -28,6 +29,7 @@ import {
   refusedBy,
 } from "../lease/allocator.ts";
 import type { RegistrationRequest } from "../lease/decide.ts";
+import { REPLICA_CHANNEL } from "./replica-channel.ts";
 
 /** Longer than the leader's own transaction may take; the caller's deadline is shorter still. */
 const DEADLINE_MS = 12_000;
@@ -96,22 +98,12 @@ export class LeaderClient implements Allocator {
     signal.throwIfAborted();
     const client = this.#clientFor(address);
     const options = { deadline: this.#parts.wallMs() + DEADLINE_MS };
-    let cancel = (): void => undefined;
     try {
-      const value = await new Promise<Reply>((resolve, reject) => {
-        const running = call(client, options, (error, reply) => {
-          if (error === null) resolve(reply);
-          else reject(error);
-        });
-        cancel = () => running.cancel();
-        signal.addEventListener("abort", cancel, { once: true });
-      });
+      const value = await unaryCall<Reply>((done) => call(client, options, done), signal);
       return { kind: "reply", value };
     } catch (error) {
       signal.throwIfAborted();
       return refusedBy(fromCallError(error, address));
-    } finally {
-      signal.removeEventListener("abort", cancel);
     }
   }
 
@@ -120,13 +112,11 @@ export class LeaderClient implements Allocator {
     if (this.#channel?.address !== address || this.#channel.credentials !== credentials) {
       this.close();
       const client = new AllocatorClient(address, credentials, {
+        ...REPLICA_CHANNEL,
         "grpc.keepalive_time_ms": 4000,
         "grpc.keepalive_timeout_ms": 6000,
         "grpc.initial_reconnect_backoff_ms": 200,
         "grpc.max_reconnect_backoff_ms": 2000,
-        "grpc.enable_channelz": 0,
-        "grpc.enable_http_proxy": 0,
-        "grpc.service_config_disable_resolution": 1,
       });
       this.#channel = { address, credentials, client };
     }

@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { type ChannelCredentials, Client } from "@grpc/grpc-js";
 import { parseHostPort } from "../../common/net/host-port.ts";
 import type { LeaderLine } from "../store/dead-leader.ts";
+import { REPLICA_CHANNEL } from "./replica-channel.ts";
 
 const HEALTH_WATCH = "/grpc.health.v1.Health/Watch";
 /** The request for the whole server: a message with no field set. */
@@ -27,12 +28,10 @@ async function holdHealthWatch(
 ): Promise<{ readonly connected: boolean }> {
   signal.throwIfAborted();
   const client = new Client(address, credentials, {
+    ...REPLICA_CHANNEL,
     "grpc.keepalive_time_ms": 4000,
     "grpc.keepalive_timeout_ms": 6000,
     "grpc.enable_retries": 0,
-    "grpc.enable_channelz": 0,
-    "grpc.enable_http_proxy": 0,
-    "grpc.service_config_disable_resolution": 1,
   });
   const same = (message: Buffer): Buffer => message;
   const watch = client.makeServerStreamRequest(HEALTH_WATCH, same, same, WHOLE_SERVER);

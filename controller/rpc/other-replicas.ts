@@ -8,6 +8,7 @@ import type { Clock } from "../../common/async/clock.ts";
 import { TwillError } from "../../common/errors.ts";
 import { fromCallError } from "../../common/rpc/call-error.ts";
 import { type NodeStatus, OperatorClient, type Status } from "../../proto/gen/twill/v1/operator.ts";
+import { REPLICA_CHANNEL } from "./replica-channel.ts";
 
 export interface OtherReplicasParts {
   /** "host:port" of every replica but this one. */
@@ -98,10 +99,8 @@ export class OtherReplicas {
 
   #add(address: string, credentials: ChannelCredentials): Replica {
     const client = new OperatorClient(address, credentials, {
-      "grpc.enable_channelz": 0,
+      ...REPLICA_CHANNEL,
       "grpc.enable_retries": 0,
-      "grpc.enable_http_proxy": 0,
-      "grpc.service_config_disable_resolution": 1,
       "grpc.max_receive_message_length": 64 * 1024 * 1024,
     });
     const never = Number.NEGATIVE_INFINITY;

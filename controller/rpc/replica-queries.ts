@@ -5,10 +5,11 @@
  */
 import { type ChannelCredentials, Metadata } from "@grpc/grpc-js";
 import { TwillError } from "../../common/errors.ts";
-import { fromCallError } from "../../common/rpc/call-error.ts";
+import { onlyCall } from "../../common/rpc/unary-call.ts";
 import { type AskNodeRequest, InspectClient } from "../../proto/gen/twill/v1/inspect.ts";
 import type { Answer } from "../../proto/gen/twill/v1/node.ts";
 import { unavailable } from "./query-desk.ts";
+import { REPLICA_CHANNEL } from "./replica-channel.ts";
 
 export interface ReplicaQueriesParts {
   /** "host:port" of every replica but this one. */
@@ -58,25 +59,15 @@ async function askOne(
   signal: AbortSignal,
 ): Promise<Answer> {
   const client = new InspectClient(address, credentials(), {
-    "grpc.enable_channelz": 0,
+    ...REPLICA_CHANNEL,
     "grpc.enable_retries": 0,
-    "grpc.enable_http_proxy": 0,
-    "grpc.service_config_disable_resolution": 1,
   });
-  let cancel = (): void => undefined;
-  try {
-    const deadline = wallMs() + (request.query?.timeoutMs ?? 0) + GRACE_MS;
-    return await new Promise<Answer>((resolve, reject) => {
-      const forwarded = { ...request, forwarded: true };
-      const call = client.askNode(forwarded, new Metadata(), { deadline }, (error, answer) => {
-        if (error === null) resolve(answer);
-        else reject(fromCallError(error, address));
-      });
-      cancel = () => call.cancel();
-      signal.addEventListener("abort", cancel, { once: true });
-    });
-  } finally {
-    signal.removeEventListener("abort", cancel);
-    client.close();
-  }
+  const deadline = wallMs() + (request.query?.timeoutMs ?? 0) + GRACE_MS;
+  const forwarded = { ...request, forwarded: true };
+  return onlyCall<Answer>(
+    client,
+    address,
+    (done) => client.askNode(forwarded, new Metadata(), { deadline }, done),
+    signal,
+  );
 }
