@@ -3,9 +3,9 @@
  * flannel's users know (contract 2.4), and whatever else the daemon shows (/metrics,
  * /debug/state). Read-only, without authentication: bind it where that is right.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { TwillError } from "./errors.ts";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { type Health, type HealthReport, summarise } from "./health.ts";
+import { closeAtOnce, listen } from "./listen.ts";
 import { errorFields, type Logger } from "./log.ts";
 import { formatHostPort, type HostPort } from "./net/host-port.ts";
 
@@ -64,7 +64,7 @@ export async function startAdminServer(options: AdminOptions): Promise<AdminServ
       paths: [...routes.keys()].join(" "),
     },
   );
-  return { address, close: () => close(server) };
+  return { address, close: () => closeAtOnce(server) };
 }
 
 function routesOf({ health, bodies, routes }: AdminOptions): AdminRoute[] {
@@ -145,34 +145,4 @@ async function respond(
     });
     return text(500, "internal error; the log says more\n");
   }
-}
-
-async function listen(server: Server, { host, port }: HostPort): Promise<number> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ host: host === "" ? "::" : host, port }, () => {
-        server.off("error", reject);
-        resolve();
-      });
-    });
-  } catch (error) {
-    throw listenFailed({ host, port }, error);
-  }
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : port;
-}
-
-function listenFailed(where: HostPort, cause: unknown): TwillError {
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new TwillError("LISTEN_FAILED", `cannot listen on ${formatHostPort(where)}: ${why}`, {
-    cause,
-  });
-}
-
-async function close(server: Server): Promise<void> {
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }

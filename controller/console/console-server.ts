@@ -12,9 +12,9 @@ import {
 } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import { TLSSocket } from "node:tls";
-import { TwillError } from "../../common/errors.ts";
 import { identityOfAltNames } from "../../common/identity/identity.ts";
-import { formatHostPort, type HostPort } from "../../common/net/host-port.ts";
+import { closeAtOnce, listen } from "../../common/listen.ts";
+import type { HostPort } from "../../common/net/host-port.ts";
 import type { Caller } from "../auth/authorize.ts";
 import { readPeerCertificate } from "../rpc/tls/peer-certificate.ts";
 import type { ReplicaCredentials } from "../rpc/tls/replica-credentials.ts";
@@ -46,7 +46,7 @@ export interface ConsoleServer {
 
 /** Throws LISTEN_FAILED when the address cannot be had. */
 export async function startConsoleServer(options: ConsoleServerOptions): Promise<ConsoleServer> {
-  const { listen, credentials, answer } = options;
+  const { listen: where, credentials, answer } = options;
   const handle = (request: IncomingMessage, response: ServerResponse): void =>
     answer(request, response, peerOf(request, credentials));
   const server =
@@ -56,8 +56,8 @@ export async function startConsoleServer(options: ConsoleServerOptions): Promise
   server.maxConnections = MAX_CONNECTIONS;
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   server.headersTimeout = REQUEST_TIMEOUT_MS;
-  const port = await listenOn(server, listen);
-  return { address: { host: listen.host, port }, close: () => close(server) };
+  const port = await listen(server, where);
+  return { address: { host: where.host, port }, close: () => closeAtOnce(server) };
 }
 
 function secureServer(
@@ -90,29 +90,4 @@ function peerOf(
     caller: identityOfAltNames(subjectaltname),
     distrust: () => credentials.distrustOf(certificate)?.reason,
   };
-}
-
-async function listenOn(server: Server, { host, port }: HostPort): Promise<number> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ host: host === "" ? "::" : host, port }, () => {
-        server.off("error", reject);
-        resolve();
-      });
-    });
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const where = formatHostPort({ host, port });
-    throw new TwillError("LISTEN_FAILED", `cannot listen on ${where}: ${why}`, { cause: error });
-  }
-  const address = server.address();
-  return typeof address === "object" && address !== null ? address.port : port;
-}
-
-async function close(server: Server): Promise<void> {
-  await new Promise<void>((resolve) => {
-    server.close(() => resolve());
-    server.closeAllConnections();
-  });
 }

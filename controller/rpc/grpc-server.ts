@@ -17,8 +17,9 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import type { Clock } from "../../common/async/clock.ts";
-import { TwillError } from "../../common/errors.ts";
-import { formatHostPort, type HostPort } from "../../common/net/host-port.ts";
+import type { TwillError } from "../../common/errors.ts";
+import { listen } from "../../common/listen.ts";
+import type { HostPort } from "../../common/net/host-port.ts";
 import { Admission, type AdmissionLimits } from "./admission.ts";
 import { callStatus } from "./call-status.ts";
 import { PeerLimits } from "./limits/peer-limits.ts";
@@ -112,24 +113,8 @@ export class GrpcServer {
 
   /** Listens; throws LISTEN_FAILED when the address cannot be had. */
   async start(): Promise<HostPort> {
-    const { host, port } = this.#options.listen;
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: Error): void => {
-        const where = formatHostPort({ host, port });
-        reject(
-          new TwillError("LISTEN_FAILED", `cannot listen on ${where}: ${error.message}`, {
-            cause: error,
-          }),
-        );
-      };
-      this.#net.once("error", failed);
-      this.#net.listen({ host: host === "" ? "::" : host, port, backlog: BACKLOG }, () => {
-        this.#net.off("error", failed);
-        resolve();
-      });
-    });
-    const address = this.#net.address();
-    return { host, port: typeof address === "object" && address !== null ? address.port : port };
+    const where = this.#options.listen;
+    return { host: where.host, port: await listen(this.#net, where, BACKLOG) };
   }
 
   /** Everybody who has made a call and is still connected. */
