@@ -1,12 +1,7 @@
 /** The options by which an agent reaches controllers and proves who it is; part of option-table.ts. */
-import {
-  booleanOption,
-  listOption,
-  textOption,
-  value,
-  wrong,
-} from "../common/config/option-spec.ts";
-import { type HostPort, parseHostPort } from "../common/net/host-port.ts";
+import { booleanOption, listOption, textOption } from "../common/config/option-spec.ts";
+import { readHostPort } from "../common/config/read-host-port.ts";
+import type { HostPort } from "../common/net/host-port.ts";
 import type { Specs } from "./given-options.ts";
 
 const CONTROL = "Controllers";
@@ -26,12 +21,8 @@ export const CONTROL_OPTIONS: Specs<
     placeholder: "HOST:PORT,...",
     fallback: [],
     fallbackText: "",
-    parseItem: (text) => {
-      const parsed = parseHostPort(text);
-      return parsed === undefined || parsed.host === "" || parsed.port === 0
-        ? wrong("must be host:port, several separated by commas", text)
-        : value(parsed);
-    },
+    parseItem: (text) =>
+      readHostPort(text, ["host", "port"], "must be host:port, several separated by commas"),
   }),
   nodeName: textOption({
     flag: "node-name",

@@ -3,11 +3,10 @@ import {
   durationOption,
   type OptionSpec,
   textOption,
-  value,
   valueOption,
-  wrong,
 } from "../common/config/option-spec.ts";
-import { type HostPort, parseHostPort } from "../common/net/host-port.ts";
+import { readHostPort } from "../common/config/read-host-port.ts";
+import type { HostPort } from "../common/net/host-port.ts";
 
 export interface EnrolGiven {
   readonly enrolListen: HostPort | undefined;
@@ -24,12 +23,7 @@ export const ENROL_OPTIONS: { readonly [P in keyof EnrolGiven]: OptionSpec<Enrol
     placeholder: "HOST:PORT",
     fallback: undefined,
     fallbackText: "",
-    parse: (text) => {
-      const parsed = parseHostPort(text);
-      return parsed === undefined || parsed.port === 0
-        ? wrong("must be host:port", text)
-        : value(parsed);
-    },
+    parse: (text) => readHostPort(text, ["port"]),
   }),
   enrolCaKeyFile: textOption({
     flag: "enrol-ca-key-file",

@@ -9,13 +9,12 @@ import {
   integerOption,
   type OptionSpec,
   textOption,
-  value,
   valueOption,
-  wrong,
 } from "../common/config/option-spec.ts";
 import type { OptionTable } from "../common/config/option-table.ts";
+import { readHostPort } from "../common/config/read-host-port.ts";
 import type { Level } from "../common/events.ts";
-import { type HostPort, parseHostPort } from "../common/net/host-port.ts";
+import type { HostPort } from "../common/net/host-port.ts";
 import { consoleListenOption } from "./console/listen-option.ts";
 import { ENROL_OPTIONS, type EnrolGiven } from "./enrol-options.ts";
 import { DEFAULT_ETCD_OPTIONS } from "./store/etcd-options.ts";
@@ -127,10 +126,7 @@ const serveOptions: Specs<ServeNames> = {
     placeholder: "HOST:PORT",
     fallback: { host: "0.0.0.0", port: 7474 },
     fallbackText: "0.0.0.0:7474",
-    parse: (text) => {
-      const parsed = parseHostPort(text);
-      return parsed === undefined ? wrong("must be host:port", text) : value(parsed);
-    },
+    parse: (text) => readHostPort(text),
   }),
   advertiseAddress: valueOption<HostPort | undefined>({
     flag: "advertise-address",
@@ -139,12 +135,7 @@ const serveOptions: Specs<ServeNames> = {
     placeholder: "HOST:PORT",
     fallback: undefined,
     fallbackText: "",
-    parse: (text) => {
-      const parsed = parseHostPort(text);
-      return parsed === undefined || parsed.host === "" || parsed.port === 0
-        ? wrong("must be host:port", text)
-        : value(parsed);
-    },
+    parse: (text) => readHostPort(text, ["host", "port"]),
   }),
   name: textOption({
     flag: "name",

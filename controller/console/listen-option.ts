@@ -1,6 +1,7 @@
 /** `--console-listen`: where the console is served; it is off unless asked for. */
-import { type OptionSpec, value, valueOption, wrong } from "../../common/config/option-spec.ts";
-import { type HostPort, parseHostPort } from "../../common/net/host-port.ts";
+import { type OptionSpec, valueOption } from "../../common/config/option-spec.ts";
+import { readHostPort } from "../../common/config/read-host-port.ts";
+import type { HostPort } from "../../common/net/host-port.ts";
 
 export const consoleListenOption: OptionSpec<HostPort | undefined> = valueOption({
   flag: "console-listen",
@@ -9,8 +10,5 @@ export const consoleListenOption: OptionSpec<HostPort | undefined> = valueOption
   placeholder: "HOST:PORT",
   fallback: undefined,
   fallbackText: "",
-  parse: (text) => {
-    const parsed = parseHostPort(text);
-    return parsed === undefined ? wrong("must be host:port", text) : value(parsed);
-  },
+  parse: (text) => readHostPort(text),
 });
