@@ -8,6 +8,7 @@ import { withDeadline } from "../../common/async/deadline.ts";
 import { Slots } from "../../common/async/slots.ts";
 import type { ConsoleEnd } from "../../common/console/console-state.ts";
 import { TwillError } from "../../common/errors.ts";
+import { NO_ETCD_LEASE } from "../../common/lease/lease.ts";
 import type { Store } from "../store/store.ts";
 import type { LeaseTable } from "../view/lease-table.ts";
 
@@ -46,7 +47,7 @@ export class LeaseEnds {
     const found = keys.slice(0, MOST_KEYS).flatMap((key) => rows.get(key) ?? []);
     return Promise.all(
       found.map(async ({ lease, etcdLease }): Promise<ConsoleEnd> => {
-        const seconds = etcdLease === "0" ? undefined : await this.#ask(etcdLease);
+        const seconds = etcdLease === NO_ETCD_LEASE ? undefined : await this.#ask(etcdLease);
         return { key: lease.key, seconds: seconds ?? null };
       }),
     );

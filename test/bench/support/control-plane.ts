@@ -10,8 +10,9 @@ import { ControllerProcess } from "../../support/controller-process.ts";
 import { type EtcdCluster, startEtcd } from "../../support/etcd-server.ts";
 import { openEtcdStore } from "../../support/etcd-store.ts";
 import { leaseValue } from "../../support/lease-texts.ts";
-import { BenchPki } from "./bench-pki.ts";
+import { TestPki } from "../../support/test-pki.ts";
 import { Fleet } from "./fleet.ts";
+import type { LineTls } from "./http2-line.ts";
 import { InvalidRun, mustBe, type RunOptions } from "./row.ts";
 import { Scrape } from "./scrape.ts";
 import { OUT_OF_STEP } from "./simulated-agent.ts";
@@ -66,11 +67,11 @@ export class ControlPlane implements AsyncDisposable {
       const etcd = kept(await startEtcd());
       const store = kept(await openEtcdStore(etcd.endpoints));
       await etcd.etcdctl("put", "/coreos.com/network/config", CONFIG);
-      const pki = options.tls === true ? kept(await BenchPki.create()) : undefined;
+      const pki = options.tls === true ? kept(await TestPki.create()) : undefined;
       const controllers: ControllerProcess[] = [];
       for (let index = 0; index < (options.controllers ?? 1); index += 1) {
         const name = `controller${index + 1}`;
-        const tls = await pki?.controllerFiles(name);
+        const tls = await pki?.files("controller", name);
         const secure = tls === undefined ? {} : { tls };
         const how = { etcd: etcd.endpoints, ...secure, nodeArgs };
         const controller = await ControllerProcess.start(name, how);
@@ -80,7 +81,7 @@ export class ControlPlane implements AsyncDisposable {
       const words = await Promise.all(
         Array.from({ length: options.agents }, async (_, index) => {
           const node = `node${index}`;
-          return { node, publicIp: publicIp(index), tls: await pki?.agent(node) };
+          return { node, publicIp: publicIp(index), tls: pki && (await agentTls(pki, node)) };
         }),
       );
       const fleet = kept(
@@ -197,6 +198,11 @@ function warnings(log: string, expected: RegExp | undefined): readonly string[] 
 
 async function endAll(parts: readonly AsyncDisposable[]): Promise<void> {
   for (const part of parts) await part[Symbol.asyncDispose]();
+}
+
+async function agentTls(pki: TestPki, node: string): Promise<LineTls> {
+  const { certificatePem, keyPem } = await pki.pair("node", node);
+  return { ca: pki.authority.certificatePem, cert: certificatePem, key: keyPem };
 }
 
 /** 100.64.0.0/10 has room for four million of them. */
