@@ -22,6 +22,8 @@ export interface PassResult {
   readonly contested: readonly DriftRepair[];
   readonly put: ReadonlyMap<ObjectKind, number>;
   readonly deleted: ReadonlyMap<ObjectKind, number>;
+  /** When the first of the repairs that were put off may be made; infinite: none was. */
+  readonly heldUntilMs: number;
 }
 
 export class KernelPass {
@@ -34,6 +36,7 @@ export class KernelPass {
   readonly #isSecondLook: boolean;
   /** A device went while it was written to. */
   #mustLookAgain = false;
+  #heldUntilMs = Number.POSITIVE_INFINITY;
 
   /** `isSecondLook`: a device that is in trouble now is a failure. */
   constructor(board: Board, ports: PassPorts, isSecondLook = false) {
@@ -64,6 +67,7 @@ export class KernelPass {
       contested: this.#contested,
       put: this.#put,
       deleted: this.#deleted,
+      heldUntilMs: this.#heldUntilMs,
     };
   }
 
@@ -99,10 +103,18 @@ export class KernelPass {
       pending.filter(
         ({ id, device }) =>
           this.#ports.retries.isDue(id, nowMs) &&
-          !this.#ports.pace.isHeld(id, nowMs) &&
+          !this.#isHeld(id, nowMs) &&
           (device === undefined || !unready.has(device)),
       ),
     );
+  }
+
+  /** Noted at the look that puts it off: a pause may end while the pass goes on. */
+  #isHeld(id: string, nowMs: number): boolean {
+    const untilMs = this.#ports.pace.heldUntilMs(id, nowMs);
+    if (untilMs === undefined) return false;
+    this.#heldUntilMs = Math.min(this.#heldUntilMs, untilMs);
+    return true;
   }
 
   async #apply(changes: readonly PendingChange[], signal: AbortSignal): Promise<void> {
@@ -215,6 +227,7 @@ function together(first: PassResult, second: PassResult): PassResult {
     contested: [...first.contested, ...second.contested],
     put: sums(first.put, second.put),
     deleted: sums(first.deleted, second.deleted),
+    heldUntilMs: second.heldUntilMs,
   };
 }
 

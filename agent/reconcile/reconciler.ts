@@ -62,6 +62,8 @@ export class Reconciler {
   #nextAuditMs: number;
   #nextPollMs = 0;
   #failureCount = 0;
+  /** Of the last pass. */
+  #heldUntilMs = Number.POSITIVE_INFINITY;
 
   constructor(ports: ReconcilerPorts) {
     this.#ports = ports;
@@ -110,7 +112,7 @@ export class Reconciler {
       this.#nextAuditMs,
       this.#isPolling() ? this.#nextPollMs : Number.POSITIVE_INFINITY,
       this.#retries.nextDueMs() ?? Number.POSITIVE_INFINITY,
-      this.#pace.nextFreeMs(clock.monotonicMs()) ?? Number.POSITIVE_INFINITY,
+      this.#heldUntilMs,
     );
     const pauseMs = Math.max(dueMs - clock.monotonicMs(), LEAST_PAUSE_MS);
     await kickOrTimeout(this.#trigger, pauseMs, clock, signal);
@@ -150,6 +152,7 @@ export class Reconciler {
       this.#ports.report(this.#reportOf(result, stamp, endMs - receivedMs));
     }
     this.#failureCount = result.failures.length;
+    this.#heldUntilMs = result.heldUntilMs;
   }
 
   #isPolling(): boolean {

@@ -33,16 +33,13 @@ export class RepairPace {
   }
 
   isHeld(id: string, nowMs: number): boolean {
-    return (this.#paces.get(id)?.heldUntilMs ?? nowMs) > nowMs;
+    return this.heldUntilMs(id, nowMs) !== undefined;
   }
 
-  /** When the next held object is free; undefined when none is held. */
-  nextFreeMs(nowMs: number): number | undefined {
-    let next: number | undefined;
-    for (const { heldUntilMs } of this.#paces.values()) {
-      if (heldUntilMs > nowMs) next = Math.min(next ?? heldUntilMs, heldUntilMs);
-    }
-    return next;
+  /** undefined: it may be repaired now. Who puts a repair off by this must come back then. */
+  heldUntilMs(id: string, nowMs: number): number | undefined {
+    const heldUntilMs = this.#paces.get(id)?.heldUntilMs ?? nowMs;
+    return heldUntilMs > nowMs ? heldUntilMs : undefined;
   }
 
   /** Forgets the calm. */

@@ -199,6 +199,40 @@ describe("drift", () => {
     assert.equal(bench.report?.driftCount, 2);
   });
 
+  it("is repaired when its pause ends, also when that is in the middle of a pass", async () => {
+    await using bench = await programmed();
+    const { kernel, clock } = bench;
+    const route = onlink("10.244.2.0/24");
+    for (let repair = 0; repair < FREE_REPAIRS; repair += 1) {
+      kernel.network.deleteRoute(route);
+      await bench.repaired();
+    }
+    const freeMs = clock.monotonicMs() + 1000;
+    kernel.network.deleteRoute(route);
+    await clock.advance(freeMs - clock.monotonicMs() - DEBOUNCE_MS - 5);
+    await bench.settled();
+    assert.doesNotMatch(kernel.describe(), /route 10\.244\.2\.0/, "held");
+    // A pass for something else begins before the pause ends, and ends after it.
+    const apply = kernel.apply.bind(kernel);
+    let goOn = (): void => undefined;
+    const gate = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    kernel.apply = async (changes, signal) => {
+      await gate;
+      return apply(changes, signal);
+    };
+    kernel.network.deleteNeighbour({ device: DEVICE, ip: ip("10.244.3.0") });
+    await bench.repaired();
+    assert.ok(clock.monotonicMs() < freeMs);
+    await clock.advance(10);
+    assert.ok(clock.monotonicMs() > freeMs);
+    goOn();
+    await bench.settled();
+    await bench.advance(1000);
+    assert.match(kernel.describe(), /route 10\.244\.2\.0/);
+  });
+
   it("is repaired less and less often when somebody keeps making it", async () => {
     await using bench = await programmed();
     let repairs = 0;

@@ -50,7 +50,7 @@ describe("the repair pace", () => {
     assert.equal(pace.repaired("a", nowMs), true, "told once");
     const holds: number[] = [];
     for (let repair = 0; repair < 8; repair += 1) {
-      const freeMs = pace.nextFreeMs(nowMs) ?? 0;
+      const freeMs = pace.heldUntilMs("a", nowMs) ?? 0;
       holds.push(freeMs - nowMs);
       nowMs = freeMs;
       assert.equal(pace.isHeld("a", nowMs), false);
