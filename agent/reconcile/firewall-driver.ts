@@ -41,20 +41,25 @@ export const LEAST_INTERVAL_MS = 1_000;
 
 const MAX_CLEARS = 5;
 
+/** A plan and how far it has come. A pass works on the one it began with, whatever is wanted since. */
+interface Wanted {
+  readonly plan: FirewallPlan;
+  /** It was new at the last look: what differs is no drift. */
+  isFresh: boolean;
+  /** How often the other mode may still be tried to be cleaned. */
+  clearsLeft: number;
+}
+
 export class FirewallDriver {
   readonly #ports: FirewallPorts;
   readonly #resyncMs: number;
   readonly #trigger = new Trigger();
   readonly #backends: Readonly<Record<FirewallPlan["mode"], RuleBackend>>;
   readonly #pace = new RepairPace();
-  #plan: FirewallPlan | undefined;
+  #wanted: Wanted | undefined;
   #planText = "";
-  /** The plan was new at the last kick: what differs is no drift. */
-  #isFresh = false;
   /** A plan is waited for by somebody: no debounce. */
   #isUrgent = false;
-  /** How often the other mode may still be tried to be cleaned. */
-  #clearsLeft = 0;
   #isFailing = false;
   #lastPassMs = Number.NEGATIVE_INFINITY;
   #noticedMs: number | undefined;
@@ -79,10 +84,8 @@ export class FirewallDriver {
     const text = planText(plan);
     if (text === this.#planText) return;
     this.#planText = text;
-    this.#plan = plan;
-    this.#isFresh = true;
+    this.#wanted = { plan, isFresh: true, clearsLeft: MAX_CLEARS };
     this.#isUrgent = true;
-    this.#clearsLeft = MAX_CLEARS;
     this.#trigger.kick();
   }
 
@@ -91,12 +94,12 @@ export class FirewallDriver {
     using _watch = this.#ports.watchRuleset(() => this.#onEvent());
     for (;;) {
       await this.#wait(signal);
-      if (this.#plan !== undefined) await this.#pass(this.#plan, signal);
+      if (this.#wanted !== undefined) await this.#pass(this.#wanted, signal);
     }
   }
 
   #onEvent(): void {
-    if (this.#plan === undefined) return;
+    if (this.#wanted === undefined) return;
     this.#noticedMs ??= this.#ports.clock.monotonicMs();
     this.#trigger.kick();
   }
@@ -111,23 +114,23 @@ export class FirewallDriver {
     }
   }
 
-  async #pass(plan: FirewallPlan, signal: AbortSignal): Promise<void> {
+  async #pass(wanted: Wanted, signal: AbortSignal): Promise<void> {
     const { clock } = this.#ports;
-    const isFresh = this.#isFresh;
+    const { plan, isFresh } = wanted;
     const noticedMs = this.#noticedMs ?? clock.monotonicMs();
-    this.#isFresh = false;
+    wanted.isFresh = false;
     this.#isUrgent = false;
     this.#noticedMs = undefined;
     if (this.#pace.isHeld(plan.mode, clock.monotonicMs())) return;
     try {
       const changes = await this.#backends[plan.mode].ensure(plan, signal);
-      if (this.#clearsLeft > 0) await this.#clearOther(plan, signal);
-      this.#succeed(changes, isFresh ? undefined : noticedMs);
+      if (wanted.clearsLeft > 0) await this.#clearOther(wanted, signal);
+      this.#succeed(plan, changes, isFresh ? undefined : noticedMs);
     } catch (error) {
       signal.throwIfAborted();
-      this.#fail(TwillError.from(error));
+      this.#fail(plan, TwillError.from(error));
       // What could not be written is not drift when it is written at last.
-      this.#isFresh ||= isFresh;
+      wanted.isFresh ||= isFresh;
     } finally {
       this.#lastPassMs = clock.monotonicMs();
       this.#passes += 1;
@@ -135,13 +138,14 @@ export class FirewallDriver {
   }
 
   /** A mode that cannot even be asked has no rules that work; it is not tried for ever. */
-  async #clearOther(plan: FirewallPlan, signal: AbortSignal): Promise<void> {
+  async #clearOther(wanted: Wanted, signal: AbortSignal): Promise<void> {
+    const { plan } = wanted;
     const other = plan.mode === "iptables" ? "nftables" : "iptables";
     const { log } = this.#ports;
-    this.#clearsLeft -= 1;
+    wanted.clearsLeft -= 1;
     try {
       const removed = await this.#backends[other].clear(plan, signal);
-      this.#clearsLeft = 0;
+      wanted.clearsLeft = 0;
       if (removed.length === 0) return;
       const keys = removed.map(({ key }) => key).join(", ");
       log.event("rules.removed", `removed rules of the ${other} mode: ${keys}`, { keys });
@@ -153,7 +157,11 @@ export class FirewallDriver {
   }
 
   /** `noticedMs` undefined: the plan was new, so that nothing of it is drift. */
-  #succeed(changes: readonly RuleChange[], noticedMs: number | undefined): void {
+  #succeed(
+    { mode }: FirewallPlan,
+    changes: readonly RuleChange[],
+    noticedMs: number | undefined,
+  ): void {
     const { log, clock } = this.#ports;
     const nowMs = clock.monotonicMs();
     const repaired =
@@ -172,11 +180,7 @@ export class FirewallDriver {
         repaired_ms: repairedMs,
       });
     }
-    if (
-      repaired.length > 0 &&
-      this.#plan !== undefined &&
-      this.#pace.repaired(this.#plan.mode, nowMs)
-    ) {
+    if (repaired.length > 0 && this.#pace.repaired(mode, nowMs)) {
       log.event(
         "drift.contested",
         "somebody keeps changing the packet-filter rules; repairing them less often",
@@ -192,8 +196,7 @@ export class FirewallDriver {
     this.#isFailing = false;
   }
 
-  #fail(error: TwillError): void {
-    const mode = this.#plan?.mode ?? "";
+  #fail({ mode }: FirewallPlan, error: TwillError): void {
     if (!this.#isFailing) {
       const fields = { key: "rule", kind: "rule", code: error.code };
       this.#ports.log.event("reconcile.failed", `${mode} rules: ${error.message}`, fields);

@@ -1,6 +1,7 @@
 /** When rules are looked at and written, what is told of it, and what failing costs. */
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import type { RunCommand } from "../../../../agent/kernel/command.ts";
 import { type FirewallOptions, planFirewall } from "../../../../agent/plan/firewall.ts";
 import {
   EVENT_DEBOUNCE_MS,
@@ -26,10 +27,16 @@ class Bench implements AsyncDisposable {
   readonly driver: FirewallDriver;
   readonly #stop = new AbortController();
   readonly #running: Promise<void>;
+  /** What programs wait for before they answer. */
+  gate: Promise<void> = Promise.resolve();
 
   constructor() {
-    const { run, watchRuleset } = this.filter;
+    const { watchRuleset } = this.filter;
     const { clock, log } = this;
+    const run: RunCommand = async (command, signal) => {
+      await this.gate;
+      return this.filter.run(command, signal);
+    };
     const report = (one: FirewallReport) => this.reports.push(one);
     this.driver = new FirewallDriver({ run, watchRuleset, clock, log, report }, RESYNC_MS);
     this.#running = this.driver.run(this.#stop.signal).catch((error: unknown) => {
@@ -126,6 +133,23 @@ describe("the firewall driver", () => {
     assert.match(writes.at(-1) ?? "", /-restore/);
     assert.equal(bench.filter.chains.has(CHAIN), false);
     assert.equal(bench.log.of("rules.removed").length, 1);
+  });
+
+  it("cleans the other mode also when the mode is changed in the middle of a pass", async () => {
+    await using bench = new Bench();
+    await bench.plan(true);
+    let goOn = (): void => undefined;
+    bench.gate = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    bench.filter.changed();
+    await bench.pass(LEAST_INTERVAL_MS + EVENT_DEBOUNCE_MS);
+    await bench.plan(false);
+    assert.equal(bench.filter.chains.has(CHAIN), false, "the pass of before is under way");
+    goOn();
+    await bench.settled();
+    assert.equal(bench.filter.chains.get(CHAIN)?.length, 6);
+    assert.deepEqual([...bench.filter.nftRules.keys()], []);
   });
 
   it("tells the first failure and the recovery, and tries again every resync", async () => {
